@@ -1,0 +1,164 @@
+"""Transitions for learning: gathered once from a dataset, sampled in batches, grown online. Numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_rl.data import layout
+from robot_rl.data.store import Dataset
+from robot_rl.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """N transitions in the order of time; also a batch, where the order is that of sampling."""
+
+    observations: np.ndarray  # (N, S) float32
+    actions: np.ndarray  # (N, A) float32
+    rewards: np.ndarray  # (N,) float32
+    masks: np.ndarray  # (N,) float32: 1 - terminated; a timeout is not a termination
+    next_observations: np.ndarray  # (N, S) float32
+    episode_ends: np.ndarray  # (N,) bool: last transition of its episode, terminated or not
+    frame: np.ndarray  # (N,) int64: the dataset's frame, -1 for online ones
+    dropped: int = 0  # last steps left out because what followed is unknown
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def mc_returns(self, discount: float) -> np.ndarray:
+        """(N,) float32 discounted sums of rewards from each step to the end of its episode."""
+        returns = np.empty(len(self), np.float64)
+        running = 0.0
+        for t in range(len(self) - 1, -1, -1):
+            running = self.rewards[t] + (0.0 if self.episode_ends[t] else discount * running)
+            returns[t] = running
+        return returns.astype(np.float32)
+
+
+def transitions_from_dataset(dataset: Dataset, reward_column: str | None = layout.REWARD) -> Transitions:
+    """Gather all transitions of a dataset; rewards are zero where `reward_column` is None.
+
+    An episode's last step leads to its final observation. Without one it is kept if the episode terminated
+    (its mask is 0, so what follows does not matter) and dropped otherwise.
+    """
+    states = dataset.column(layout.STATE)
+    last = dataset.starts + dataset.lengths - 1  # (E,)
+    following = np.concatenate([states[1:], states[-1:]])
+    finals = dataset.final_states()
+    known = np.zeros(len(dataset), bool) if finals is None else np.isfinite(finals).all(1)
+    following[last] = states[last]
+    if finals is not None:
+        following[last[known]] = finals[known]
+    masks = np.ones(len(states), np.float32)
+    masks[last[dataset.terminated]] = 0.0
+    lost = last[~known & ~dataset.terminated]
+    keep = np.setdiff1d(np.arange(len(states)), lost)
+    ends = np.zeros(len(states), bool)
+    ends[last] = True
+    ends[lost - 1] = True  # episodes have at least 2 steps
+    if reward_column is None:
+        rewards = np.zeros(len(states), np.float32)
+    else:
+        rewards = np.asarray(dataset.column(reward_column), np.float32)
+    actions = dataset.column(layout.ACTION)
+    return Transitions(
+        states[keep], actions[keep], rewards[keep], masks[keep], following[keep], ends[keep], keep, len(lost)
+    )
+
+
+class ReplayBuffer:
+    """A ring of transitions; a row holds all of one transition, so that sampling is one gather."""
+
+    def __init__(self, observation_size: int, action_size: int, capacity: int):
+        """Reserve room for `capacity` transitions; beyond it the oldest are overwritten."""
+        if capacity < 1:
+            raise BadInput(f"capacity is {capacity}; a replay buffer needs room for at least 1 transition")
+        self._observation_size, self._action_size = observation_size, action_size
+        self._rows = np.zeros((capacity, 2 * observation_size + action_size + 3), np.float32)
+        self._frames = np.full(capacity, -1, np.int64)
+        self._added = 0
+
+    @classmethod
+    def from_transitions(cls, transitions: Transitions, capacity: int | None = None) -> ReplayBuffer:
+        """A buffer that holds `transitions`, with room for `capacity` in all (default: just these)."""
+        buffer = cls(
+            transitions.observations.shape[1],
+            transitions.actions.shape[1],
+            capacity or max(len(transitions), 1),
+        )
+        buffer.extend(transitions)
+        return buffer
+
+    def __len__(self) -> int:
+        return min(self._added, self.capacity)
+
+    @property
+    def capacity(self) -> int:
+        """How many transitions fit."""
+        return len(self._rows)
+
+    def add(
+        self,
+        observation: np.ndarray,
+        action: np.ndarray,
+        reward: float,
+        mask: float,
+        next_observation: np.ndarray,
+        episode_end: bool = False,
+    ) -> None:
+        """Add one transition (S,), (A,), reward, 1 - terminated, (S,); overwrites the oldest when full."""
+        one = Transitions(
+            np.asarray(observation)[None],
+            np.asarray(action)[None],
+            np.array([reward]),
+            np.array([mask]),
+            np.asarray(next_observation)[None],
+            np.array([episode_end]),
+            np.array([-1]),
+        )
+        self.extend(one)
+
+    def extend(self, transitions: Transitions) -> None:
+        """Add transitions in order; BadInput for sizes that do not fit or values that are not finite."""
+        t = transitions
+        sizes = t.observations.shape[1], t.actions.shape[1], t.next_observations.shape[1]
+        expected = self._observation_size, self._action_size, self._observation_size
+        if sizes != expected:
+            raise BadInput(
+                f"transition: observation, action, next observation have sizes {sizes}, not {expected}"
+            )
+        scalars = np.stack([t.rewards, t.masks, t.episode_ends], 1)
+        rows = np.concatenate([t.observations, t.next_observations, t.actions, scalars], 1).astype(np.float32)
+        if not np.isfinite(rows).all():
+            bad = int(np.flatnonzero(~np.isfinite(rows).all(1))[0])
+            raise BadInput(f"transition {bad} holds a value that is not finite")
+        skip = max(0, len(rows) - self.capacity)
+        slots = np.arange(self._added + skip, self._added + len(rows)) % self.capacity
+        self._rows[slots], self._frames[slots] = rows[skip:], t.frame[skip:]
+        self._added += len(rows)
+
+    def sample(self, rng: np.random.Generator, batch_size: int) -> Transitions:
+        """Draw `batch_size` transitions uniformly, with replacement."""
+        if not len(self):
+            raise BadInput("the replay buffer is empty; add transitions before sampling")
+        return self._gather(rng.integers(len(self), size=batch_size))
+
+    def all(self) -> Transitions:
+        """Every transition, oldest first."""
+        first = self._added % self.capacity if self._added > self.capacity else 0
+        return self._gather((first + np.arange(len(self))) % self.capacity)
+
+    def _gather(self, slots: np.ndarray) -> Transitions:
+        rows, size = self._rows[slots], self._observation_size
+        actions, scalars = rows[:, 2 * size : -3], rows[:, -3:]
+        return Transitions(
+            rows[:, :size],
+            actions,
+            scalars[:, 0],
+            scalars[:, 1],
+            rows[:, size : 2 * size],
+            scalars[:, 2] > 0.5,
+            self._frames[slots],
+        )

@@ -1,0 +1,130 @@
+"""Moves columns between numpy and Parquet, with errors that name the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from robot_rl.errors import BadInput, nearest
+
+
+def to_arrow(values: np.ndarray) -> pa.Array:
+    """A (T,) or (T, K) array as an Arrow column; vectors of one part become plain numbers, as in LeRobot."""
+    if values.ndim == 1 or values.shape[1] == 1:
+        return pa.array(values.reshape(-1))
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+
+
+def to_numpy(column: pa.ChunkedArray, where: str) -> np.ndarray:
+    """An Arrow column of numbers or equally long lists of them as (T,) or (T, K); BadInput names `where`."""
+    if column.null_count:
+        raise BadInput(f"{where} has {column.null_count} empty values; every row needs one")
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    rows, kind = len(array), array.type
+    if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        if not pa.types.is_fixed_size_list(kind) and rows:
+            sizes = np.diff(array.offsets.to_numpy())
+            if (sizes != sizes[0]).any():
+                row = int(np.flatnonzero(sizes != sizes[0])[0])
+                raise BadInput(
+                    f"{where} has {sizes[row]} values in row {row} but {sizes[0]} in row 0; "
+                    "all rows need equally many"
+                )
+        return to_numpy(pa.chunked_array([array.flatten()]), where).reshape(rows, -1)
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        raise BadInput(f"{where} has the type {kind}; it must hold numbers or lists of numbers")
+    return array.to_numpy(zero_copy_only=False)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise BadInput(f"{path} is missing; the dataset is incomplete, fetch or import it again") from error
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(
+            f"{path} is not a readable Parquet file ({reason}); fetch or import it again"
+        ) from error
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read (some columns of) a Parquet file; BadInput if it is missing, truncated or lacks a column."""
+    with _opened(path) as file:
+        known = file.schema_arrow.names
+        for name in columns or ():
+            if name not in known:
+                raise BadInput(f"{path}: has no column '{name}'.{nearest(name, known)}")
+        # A request for "reward" also matches "reward.mean", hence the selection by name.
+        table = file.read(columns=None if columns is None else list(columns), use_threads=False)
+        return table if columns is None else table.select(list(columns))
+
+
+def column_names(path: Path) -> list[str]:
+    """The names of a Parquet file's columns, without reading them."""
+    with _opened(path) as file:
+        return file.schema_arrow.names
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a Parquet file, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, compression="snappy")
+
+
+def write_tasks(tasks: Sequence[str], path: Path) -> None:
+    """Write meta/tasks.parquet as pandas would: task_index, with the task's text as the index."""
+    index = pa.array(range(len(tasks)), pa.int64())
+    table = pa.table({"task_index": index, "task": pa.array(tasks, pa.string())})
+    pandas = {
+        "index_columns": ["task"],
+        "column_indexes": [_pandas_column(None, "unicode", "object", {"encoding": "UTF-8"})],
+        "columns": [
+            _pandas_column("task_index", "int64", "int64"),
+            _pandas_column("task", "unicode", "object"),
+        ],
+        "creator": {"library": "pyarrow", "version": pa.__version__},
+        "pandas_version": "2.2.0",
+    }
+    write_table(table.replace_schema_metadata({"pandas": json.dumps(pandas)}), path)
+
+
+def _pandas_column(name: str | None, kind: str, dtype: str, metadata: dict | None = None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "field_name": name,
+        "pandas_type": kind,
+        "numpy_type": dtype,
+        "metadata": metadata,
+    }
+
+
+def read_tasks(path: Path) -> dict[int, str]:
+    """Read meta/tasks.parquet into {task_index: text}, whatever name its index column has."""
+    table = read_table(path)
+    text = [name for name in ("task", "__index_level_0__") if name in table.column_names]
+    if "task_index" not in table.column_names or not text:
+        raise BadInput(f"{path}: has columns {table.column_names}; it needs 'task_index' and the task's text")
+    index = table.column("task_index").to_pylist()
+    return dict(zip(index, map(str, table.column(text[0]).to_pylist()), strict=True))
+
+
+def rows_to_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """A table from dicts with the same keys; numpy arrays become lists."""
+    return pa.table({key: pa.array([_plain(row[key]) for row in rows]) for key in rows[0]})
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value

@@ -1,0 +1,211 @@
+"""Reads frames of MP4 files by number: H.264 and AV1, several episodes in one file.
+
+A frame is found by its presentation time in the file's packet index, so that what random access returns is
+what sequential decoding returns, bit for bit.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+from robot_rl.data.episode import Frames
+from robot_rl.errors import BadInput
+
+CACHED_FRAMES = 16
+OPEN_FILES = 16
+
+
+class VideoReader:
+    """One open MP4 file: its packet index, a decoder position and a few decoded frames."""
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        try:
+            self._container = av.open(str(path))
+            self._stream = self._container.streams.video[0]
+        except (av.FFmpegError, OSError, IndexError) as error:
+            raise BadInput(
+                f"{path}: cannot be opened as a video ({error}); fetch or record it again"
+            ) from error
+        self._stream.codec_context.thread_count = 1
+        self._read_index()
+        self._frames: Iterator[av.VideoFrame] | None = None
+        self._next = 0  # the number of the frame that the decoder gives next
+        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()  # threads share the decoder
+
+    def _read_index(self) -> None:
+        try:
+            packets = [(p.pts, p.is_keyframe) for p in self._container.demux(self._stream) if p.size]
+        except av.FFmpegError as error:
+            raise BadInput(
+                f"{self.path}: the video is damaged ({error}); fetch or record it again"
+            ) from error
+        if not packets or any(pts is None for pts, _ in packets):
+            raise BadInput(f"{self.path}: the video has no frames with a time; fetch or record it again")
+        packets.sort()
+        self.pts = np.array([pts for pts, _ in packets], np.int64)
+        self.times = self.pts * float(self._stream.time_base)  # (F,) seconds
+        self.keyframes = np.flatnonzero([key for _, key in packets])
+        if not len(self.keyframes) or self.keyframes[0] != 0:
+            raise BadInput(f"{self.path}: the video does not start with a key frame; record it again")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self._stream.codec_context.height, self._stream.codec_context.width
+
+    @property
+    def codec(self) -> str:
+        """The codec's common name, e.g. "h264" or "av1"."""
+        return self._stream.codec_context.codec.canonical_name
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+    def positions(self, times: np.ndarray, fps: float) -> np.ndarray:
+        """Frame numbers (n,) nearest to `times` in seconds; BadInput where none lies within half a frame."""
+        after = np.clip(np.searchsorted(self.times, times), 1, max(len(self) - 1, 1))
+        after = np.minimum(after, len(self) - 1)
+        before = np.maximum(after - 1, 0)
+        nearer = np.abs(self.times[before] - times) <= np.abs(self.times[after] - times)
+        found = np.where(nearer, before, after)
+        off = np.abs(self.times[found] - times) > 0.5 / fps
+        if off.any():
+            raise BadInput(
+                f"{self.path}: no frame at {times[off][0]:.4f} s; the video's {len(self)} frames end at "
+                f"{self.times[-1]:.4f} s and must lie at {fps:g} Hz; fetch or import the dataset again"
+            )
+        return found
+
+    def read(self, positions: np.ndarray) -> np.ndarray:
+        """Frames (n, H, W, 3) uint8 RGB at frame numbers `positions` (n,); fast where they ascend."""
+        wanted, inverse = np.unique(positions, return_inverse=True)
+        frames = np.empty((len(wanted), *self.size, 3), np.uint8)
+        with self._lock:
+            for row, position in enumerate(wanted):
+                frames[row] = self._one(int(position))
+        return frames if np.array_equal(wanted, positions) else frames[inverse]
+
+    def _one(self, position: int) -> np.ndarray:
+        if position in self._cache:
+            return self._cache[position]
+        try:
+            image = self._decode(position).to_ndarray(format="rgb24")
+        except (av.FFmpegError, StopIteration) as error:
+            self._frames = None
+            reason = str(error) or "the file ends early"
+            raise BadInput(
+                f"{self.path}: frame {position} cannot be decoded ({reason}); fetch it again"
+            ) from error
+        self._cache[position] = image
+        if len(self._cache) > CACHED_FRAMES:
+            self._cache.popitem(last=False)
+        return image
+
+    def _decode(self, position: int) -> av.VideoFrame:
+        key = int(self.keyframes[np.searchsorted(self.keyframes, position, side="right") - 1])
+        if self._frames is None or not key <= self._next <= position:
+            self._container.seek(int(self.pts[key]), stream=self._stream, backward=True)
+            self._frames = self._container.decode(self._stream)
+        target = int(self.pts[position])
+        frame = next(self._frames)
+        while frame.pts is None or frame.pts < target:
+            frame = next(self._frames)
+        self._next = position + 1
+        if frame.pts != target:
+            self._frames = None
+            raise BadInput(f"{self.path}: frame {position} is missing; the video is damaged, fetch it again")
+        return frame
+
+    def close(self) -> None:
+        """Close the file."""
+        self._frames = None
+        self._container.close()
+
+
+class VideoPool:
+    """Keeps the readers used last open; a forked process opens its own."""
+
+    def __init__(self, limit: int = OPEN_FILES):
+        self._limit, self._lock = limit, threading.Lock()
+        self._readers: OrderedDict[tuple[int, Path], VideoReader] = OrderedDict()
+
+    def reader(self, path: Path) -> VideoReader:
+        """Return the open reader of `path`; BadInput if it is no readable video."""
+        key = (os.getpid(), Path(path))
+        with self._lock:
+            if key not in self._readers:
+                self._readers[key] = VideoReader(path)
+                if len(self._readers) > self._limit:
+                    self._readers.popitem(last=False)  # closes itself when no thread uses it any more
+            self._readers.move_to_end(key)
+            return self._readers[key]
+
+
+class VideoFrames(Frames):
+    """The frames of one episode inside an MP4 file, decoded when asked for."""
+
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        from_timestamp: float,
+        length: int,
+        fps: float,
+        pool: VideoPool | None = None,
+    ):
+        """Take `length` frames from `from_timestamp` (s) on, at `fps` (Hz); `size` is height, width (px)."""
+        self.path, self.from_timestamp, self.fps = Path(path), from_timestamp, fps
+        self.shape = (length, *size, 3)
+        self._pool = pool or VideoPool(1)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Return the frames at `indices` (n,) of the episode as (n, H, W, 3) uint8."""
+        reader = self._pool.reader(self.path)
+        if reader.size != self.shape[1:3]:
+            raise BadInput(
+                f"{self.path}: frames are {reader.size[0]}x{reader.size[1]} (height x width), the dataset "
+                f"says {self.shape[1]}x{self.shape[2]}; correct the feature's shape in meta/info.json"
+            )
+        times = self.from_timestamp + np.asarray(indices) / self.fps
+        return reader.read(reader.positions(times, self.fps))
+
+    def file_range(self) -> tuple[int, int]:
+        """First frame number in the file and the one after the last."""
+        reader = self._pool.reader(self.path)
+        ends = np.array([0, len(self) - 1]) / self.fps + self.from_timestamp
+        first, last = reader.positions(ends, self.fps)
+        return int(first), int(last) + 1
+
+
+class ResizedFrames(Frames):
+    """Frames scaled to another size (height, width in pixels) when read."""
+
+    def __init__(self, frames: Frames | np.ndarray, size: tuple[int, int]):
+        self._frames = frames
+        self.shape = (len(frames), *size, 3)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Return the scaled frames at `indices` (n,)."""
+        out = np.empty((len(indices), *self.shape[1:]), np.uint8)
+        for row, image in enumerate(self._frames[np.asarray(indices)]):
+            scaled = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(
+                width=self.shape[2], height=self.shape[1], interpolation="AREA"
+            )
+            out[row] = scaled.to_ndarray(format="rgb24")
+        return out
+
+
+def open_whole(path: Path, fps: float) -> VideoFrames:
+    """All frames of the MP4 at `path`, on the grid of `fps` (Hz); BadInput if it is no readable video."""
+    pool = VideoPool(1)
+    reader = pool.reader(path)
+    return VideoFrames(path, reader.size, float(reader.times[0]), len(reader), fps, pool)

@@ -1,0 +1,91 @@
+"""Ask a labeler about frame pairs, paying for no answer twice.
+
+Takes frames of a dataset and a labeler, goes through the label store, and returns preferences for
+the reward model.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from robot_rl.errors import RobotRLError
+from robot_rl.preferences.store import LabelStore
+from robot_rl.preferences.types import (
+    FrameSource,
+    Labeler,
+    Order,
+    Outcome,
+    Pair,
+    Preference,
+    Question,
+    image_hash,
+)
+
+_FRAMES_AT_ONCE = 128  # bounds memory while hashing: 128 images of 480x640 are 118 MB
+
+
+def make_questions(
+    pairs: Sequence[Pair], frames: FrameSource, task: str, opposite: str = "", order: Order = "given"
+) -> list[Question]:
+    """Make one question for each pair; every frame is read and hashed once, in sorted order."""
+    indices = np.unique(np.array([(pair.first, pair.second) for pair in pairs], dtype=np.int64))
+    hashes: dict[int, str] = {}
+    for start in range(0, len(indices), _FRAMES_AT_ONCE):
+        some = indices[start : start + _FRAMES_AT_ONCE]
+        hashes.update({int(i): image_hash(image) for i, image in zip(some, frames(some), strict=True)})
+    return [Question(pair, task, opposite, hashes[pair.first], hashes[pair.second], order) for pair in pairs]
+
+
+def label_pairs(
+    labeler: Labeler,
+    questions: Sequence[Question],
+    frames: FrameSource,
+    store: LabelStore,
+    batch_size: int = 16,
+    progress: Callable[[int], object] | None = None,
+) -> list[Preference]:
+    """Answer every question, from the store where it can; returns them in the questions' order.
+
+    Each batch is stored in one transaction as it comes, so a killed run resumes and a rerun makes no
+    call. Questions of equal content are asked once. `progress` is told how many more are answered.
+    Raises RobotRLError where the labeler does not answer each question once.
+    """
+    keys = [question.key(labeler.name, labeler.identity) for question in questions]
+    answers = store.get(keys)
+    missing = {key: question for key, question in zip(keys, questions, strict=True) if key not in answers}
+    report = progress or (lambda count: None)
+    asked = Counter(keys)  # how many questions each answer settles
+    report(sum(count for key, count in asked.items() if key in answers))
+    todo = list(missing.items())
+    for start in range(0, len(todo), batch_size):
+        batch = dict(todo[start : start + batch_size])
+        answers.update(_ask(labeler, batch, frames, store))
+        report(sum(asked[key] for key in batch))
+    return [answers[key] for key in keys]
+
+
+def _ask(
+    labeler: Labeler, batch: dict[str, Question], frames: FrameSource, store: LabelStore
+) -> dict[str, Preference]:
+    """Ask one batch and store it; what was answered before an error or Ctrl-C is stored as well."""
+    given: dict[str, Preference] = {}
+    keys = iter(batch)
+    try:
+        for answer in labeler.label(list(batch.values()), frames):
+            key = next(keys, None)
+            if key is None:
+                raise RobotRLError(
+                    f"labeler '{labeler.name}' gave more answers than the {len(batch)} questions"
+                )
+            given[key] = answer
+    finally:
+        if given:
+            store.put(given)
+    if len(given) < len(batch):
+        raise RobotRLError(f"labeler '{labeler.name}' gave {len(given)} answers to {len(batch)} questions")
+    # Another run may have been first; its answers stand, and a rerun must see what this run saw.
+    failed = {key: answer for key, answer in given.items() if answer.outcome is Outcome.FAILED}
+    return failed | store.get(batch)
