@@ -20,6 +20,7 @@ from robot_rl.errors import BadInput, RobotRLError, nearest
 VERBS = {
     "import": ("robot_rl.cli.import_", "Bring a dataset of another format into robot-rl's own."),
     "inspect": ("robot_rl.cli.inspect", "Print what a dataset holds: episodes, ranges, rewards, labels."),
+    "train": ("robot_rl.cli.train", "Train a policy on a dataset, by IQL or behaviour cloning."),
 }
 _INTERRUPTED = "what was finished is saved; the same command continues from there"
 

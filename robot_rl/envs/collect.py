@@ -1,0 +1,139 @@
+"""Collects a dataset in simulation, on all cores, the same for the same seed, and resumable."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from robot_rl.data.episode import Episode
+from robot_rl.data.store import Dataset
+from robot_rl.data.writer import DatasetWriter
+from robot_rl.specs.dataset_cards import DatasetCard
+from robot_rl.specs.tasks import TaskCard
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides a collected dataset; equal plans give equal datasets."""
+
+    task: TaskCard
+    card: DatasetCard
+    path: Path
+    episodes: int
+    seed: int
+    images: bool = True
+
+
+def collect(plan: Plan, workers: int = 2, progress: Callable[[int], object] | None = None) -> Dataset:
+    """Collect what is missing of a plan and return the dataset; `progress(n)` hears of n more episodes.
+
+    Killed at any moment, the same call continues: every closed episode is kept. An existing dataset is
+    returned as it is if it was made by this plan; otherwise BadInput is raised.
+    """
+    if (plan.path / "meta" / "info.json").exists():
+        return _check_same(Dataset.open(plan.path), plan)
+    writer = open_writer(plan)
+    missing = sorted(set(range(plan.episodes)) - writer.closed_indices())
+    if progress:
+        progress(plan.episodes - len(missing))
+    chunks = [(plan, missing[i : i + 5]) for i in range(0, len(missing), 5)]
+    context = multiprocessing.get_context("spawn")  # a forked OpenGL context does not work
+    if chunks:
+        with context.Pool(min(workers, len(chunks))) as pool:
+            for count in pool.imap_unordered(_collect_some, chunks):
+                if progress:
+                    progress(count)
+    writer.close()
+    return Dataset.open(plan.path)
+
+
+def open_writer(plan: Plan) -> DatasetWriter:
+    """Open the dataset's writer; workers and the main process open the same one."""
+    task = plan.task
+    size = (task.camera.size, task.camera.size)
+    return DatasetWriter(
+        plan.path,
+        fps=task.control_rate,
+        state_names=[part.name for part in task.state],
+        action_names=[part.name for part in task.actions],
+        cameras={task.camera.name: size} if plan.images else None,
+        robot_type="sawyer_sim",
+        metadata=_metadata(plan),
+    )
+
+
+def _metadata(plan: Plan) -> dict:
+    return {
+        "task": plan.task.name,
+        "quality": plan.card.quality,
+        "seed": plan.seed,
+        "episodes": plan.episodes,
+        "state_units": [part.unit for part in plan.task.state],
+        "action_units": [part.unit for part in plan.task.actions],
+        "licence": plan.card.licence,
+        "behaviour": plan.card.behaviour.model_dump(mode="json"),
+    }
+
+
+def _check_same(dataset: Dataset, plan: Plan) -> Dataset:
+    from robot_rl.errors import BadInput
+
+    wanted, found = _metadata(plan), dict(dataset.info.metadata)
+    for field, value in wanted.items():
+        if found.get(field) != value:
+            raise BadInput(
+                f"{plan.path}: holds another dataset ({field} is {found.get(field)!r}, asked for {value!r}); "
+                "give another folder or remove this one"
+            )
+    return dataset
+
+
+def _collect_some(work: tuple[Plan, list[int]]) -> int:
+    """Collect some episodes in a worker process."""
+    from robot_rl.envs.metaworld_task import make_task
+
+    plan, indices = work
+    env = make_task(plan.task)
+    writer = open_writer(plan)
+    for index in indices:
+        writer.write(index, play(env, plan, index))
+    env.close()
+    return len(indices)
+
+
+def play(env, plan: Plan, index: int) -> Episode:
+    """Play one episode of a plan in its environment; the seed and the index decide everything."""
+    from robot_rl.envs.behaviours import Player
+
+    rng = np.random.default_rng([plan.seed, index])
+    observation, _ = env.reset(
+        seed=int(rng.integers(2**31)), options={"random_start": plan.card.behaviour.random_start}
+    )
+    player = Player(env, plan.card.behaviour, rng)
+    states, actions, rewards, success, images = [], [], [], [], []
+    for _ in range(plan.card.steps):
+        states.append(observation["state"])
+        if plan.images:
+            images.append(env.render().copy())
+        actions.append(player())
+        observation, reward, _, _, info = env.step(actions[-1])
+        rewards.append(reward)
+        success.append(info["success"])
+    final = {"state": observation["state"]}
+    observations = {"state": np.stack(states)}
+    if plan.images:
+        camera = f"image.{plan.task.camera.name}"
+        observations[camera], final[camera] = np.stack(images), env.render().copy()
+    return Episode(
+        observations=observations,
+        actions=np.stack(actions),
+        task=plan.task.goal,
+        fps=plan.task.control_rate,
+        rewards=np.array(rewards, np.float32),
+        success=np.array(success),
+        final_observation=final,
+    )

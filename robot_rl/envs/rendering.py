@@ -1,0 +1,58 @@
+"""Draws a MuJoCo scene from a task card's camera, off screen and fast without a GPU."""
+
+from __future__ import annotations
+
+import os
+
+# Both must be set before mujoco is imported; software rendering is several times slower without.
+os.environ.setdefault("MUJOCO_GL", "egl")
+os.environ.setdefault("LP_NUM_THREADS", "0")
+
+import mujoco
+import numpy as np
+
+from robot_rl.errors import BadInput, nearest
+from robot_rl.specs.tasks import Camera
+
+
+class CardCamera:
+    """Renders (size, size, 3) uint8 pictures of one model from one camera; `close()` frees the context."""
+
+    def __init__(self, model: mujoco.MjModel, camera: Camera, size: int | None = None) -> None:
+        # Shadows and multi-sampling cost most of the time of a software renderer and show a judge nothing.
+        model.vis.quality.shadowsize = 0
+        model.vis.quality.offsamples = 0
+        for body in camera.hide:
+            _hide(model, body)
+        pixels = size or camera.size
+        model.vis.global_.offwidth = max(model.vis.global_.offwidth, pixels)
+        model.vis.global_.offheight = max(model.vis.global_.offheight, pixels)
+        self._renderer = mujoco.Renderer(model, pixels, pixels)
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            self._renderer.scene.flags[flag] = 0
+        self._options = mujoco.MjvOption()
+        self._options.sitegroup[:] = 0  # sites mark the goal, which the camera of a real robot would not see
+        self._camera = mujoco.MjvCamera()
+        self._camera.lookat[:] = camera.look_at
+        self._camera.azimuth, self._camera.elevation = camera.azimuth, camera.elevation
+        self._camera.distance = camera.distance
+
+    def __call__(self, data: mujoco.MjData) -> np.ndarray:
+        """Draw the scene as `data` holds it: (size, size, 3) uint8."""
+        self._renderer.update_scene(data, self._camera, self._options)
+        return self._renderer.render()
+
+    def close(self) -> None:
+        """Free the renderer's context."""
+        self._renderer.close()
+
+
+def _hide(model: mujoco.MjModel, body: str) -> None:
+    """Make a body's shapes invisible, which also skips them in drawing; raises BadInput for unknown bodies."""
+    index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, body)
+    if index < 0:
+        known = [model.body(i).name for i in range(model.nbody)]
+        raise BadInput(f"camera.hide: no body '{body}' in the scene.{nearest(body, known)}")
+    model.geom_rgba[model.geom_bodyid == index, 3] = 0.0
+    # A material's colour would win over the shape's own.
+    model.geom_matid[model.geom_bodyid == index] = -1

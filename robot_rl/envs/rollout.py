@@ -1,0 +1,98 @@
+"""Evaluates a policy in simulation: deterministic actions, one seed an episode, success with an interval."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from robot_rl.specs.tasks import TaskCard
+
+TUNING_SEEDS = 90_000  # episodes for choosing settings start here
+EVALUATION_SEEDS = 10_000  # reported episodes start here; nothing was ever tuned on them
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found, one entry an episode."""
+
+    seeds: tuple[int, ...]
+    success: np.ndarray  # (E,) bool: the success test held at some step
+    returns: np.ndarray  # (E,) float64: undiscounted sums of the true reward
+    steps: np.ndarray  # (E,) int64: steps until success, or until the end
+
+    @property
+    def rate(self) -> float:
+        """Share of episodes with success."""
+        return float(self.success.mean())
+
+
+def evaluate(
+    task: TaskCard,
+    checkpoint: Path,
+    seeds: Sequence[int],
+    workers: int = 1,
+    progress: Callable[[int], object] | None = None,
+) -> Evaluation:
+    """Run the checkpoint's policy for one episode a seed; the result does not depend on `workers`."""
+    work = [(task, checkpoint, int(seed)) for seed in seeds]
+    if workers == 1:
+        found = [_tick(_episodes([item])[0], progress) for item in work]
+    else:
+        parts = [work[i::workers] for i in range(workers) if work[i::workers]]
+        with multiprocessing.get_context("spawn").Pool(len(parts)) as pool:
+            done = {}
+            for part in pool.imap_unordered(_episodes, parts):
+                done.update({row[0]: row for row in part})
+                if progress:
+                    progress(len(part))
+        found = [done[int(seed)] for seed in seeds]
+    _, success, returns, steps = zip(*found, strict=True)
+    return Evaluation(tuple(int(s) for s in seeds), np.array(success), np.array(returns), np.array(steps))
+
+
+def _tick(row: tuple, progress: Callable[[int], object] | None) -> tuple:
+    if progress:
+        progress(1)
+    return row
+
+
+def _episodes(work: Sequence[tuple[TaskCard, Path, int]]) -> list[tuple[int, bool, float, int]]:
+    """Run episodes one after the other in this process."""
+    from robot_rl.envs.metaworld_task import make_task
+    from robot_rl.policies.policy import MlpPolicy
+
+    policy, env = MlpPolicy.load(work[0][1]), make_task(work[0][0])
+    rows = []
+    for _, _, seed in work:
+        observation, _ = env.reset(seed=seed)
+        policy.reset()
+        total, reached, steps, truncated = 0.0, False, 0, False
+        while not (truncated or reached):
+            observation, reward, _, truncated, info = env.step(policy.act(observation))
+            total, reached, steps = total + reward, reached or info["success"], steps + 1
+        rows.append((seed, reached, total, steps))
+    env.close()
+    return rows
+
+
+def film(task: TaskCard, checkpoint: Path, seed: int, size: int = 256, every: int = 2) -> tuple[np.ndarray, bool]:
+    """Film one episode: pictures (n, size, size, 3) uint8, one in `every` steps, and whether it succeeded."""
+    from robot_rl.envs.metaworld_task import make_task
+    from robot_rl.policies.policy import MlpPolicy
+
+    policy, env = MlpPolicy.load(checkpoint), make_task(task, size=size)
+    observation, _ = env.reset(seed=seed)
+    policy.reset()
+    pictures, reached, truncated, after = [env.render().copy()], False, False, 0
+    while not truncated and after < 20:  # a quarter of a second more shows that the object stays
+        observation, _, _, truncated, info = env.step(policy.act(observation))
+        reached = reached or info["success"]
+        after += reached
+        if env.steps % every == 0:
+            pictures.append(env.render().copy())
+    env.close()
+    return np.stack(pictures), reached

@@ -1,0 +1,60 @@
+"""Behaviour cloning: the actor of IQL, taught to repeat every action of the data alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robot_rl.learners.adam import FlatAdam, flatten, load_tensors
+from robot_rl.learners.batch import Batch
+from robot_rl.policies.networks import GaussianActor
+
+
+@dataclass(frozen=True)
+class BCConfig:
+    """Settings of behaviour cloning; `steps` is the length of the cosine schedule of the learning rate."""
+
+    steps: int
+    hidden: tuple[int, ...] = (128, 128)
+    learning_rate: float = 3e-4
+
+
+def actor_loss(log_prob: Tensor) -> Tensor:
+    """Mean of - log pi(a|s); (B,)."""
+    return -log_prob.mean()
+
+
+class BC:
+    """The actor alone, on the likelihood of the data's actions."""
+
+    def __init__(self, state_size: int, action_size: int, config: BCConfig, generator: torch.Generator):
+        self.config, self.step = config, 0
+        self.actor = GaussianActor(state_size, config.hidden, action_size, generator)
+        self._adam = FlatAdam({"actor": flatten(self.actor)}, config.learning_rate)
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Take one gradient step; returns the loss."""
+        cosine = 0.5 * (1 + math.cos(math.pi * self.step / self.config.steps))
+        self._adam.set_learning_rate("actor", self.config.learning_rate * cosine)
+        loss = actor_loss(self.actor.log_prob(batch.observations, batch.actions))
+        self._adam.minimise(loss)
+        self.step += 1
+        return {"actor_loss": loss}
+
+    def policy_weights(self) -> dict[str, np.ndarray]:
+        """The actor's tensors, as a checkpoint holds them."""
+        return self.actor.policy_weights()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All that continuing needs, as flat tensors (not copied)."""
+        return {**self._adam.tensors(), "step": torch.tensor(self.step)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what `state_dict` gave."""
+        load_tensors(self.state_dict(), state)
+        self.step = int(state["step"])

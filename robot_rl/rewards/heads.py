@@ -1,0 +1,116 @@
+"""The ensemble's networks and their training: all members as one batched model over (K, B, F) tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import relu
+
+from robot_rl.rewards.config import RewardConfig
+
+SCALE_PENALTY = 1e-3  # on squared reward differences: pairs that are never contradicted stay finite
+MIN_UPDATES = 300  # a few hundred pairs need more passes than a few thousand
+NOISE_RATE = 0.05  # where the learned noise rate starts
+NOISE_SPEED = 10.0  # times the learning rate: the noise is one number with a long way to go
+_ALMOST_ONE = 1 - 1e-6  # keeps the logarithms finite
+
+
+def label_loss(difference: Tensor, p: Tensor, noise_rate: Tensor) -> Tensor:
+    """Cross-entropy of soft labels under Bradley-Terry (1952) with flipped labels, elementwise.
+
+    q = (1 - 2 eps) sigmoid(difference) + eps, difference = r_second - r_first in logits, and the loss is
+    -(p log q + (1 - p) log(1 - q)); shapes broadcast. Computed by q = (1 + s) / 2, where
+    s = (1 - 2 eps) tanh(difference / 2), so that a tie (p = 0.5) at a difference of 0 has a gradient of
+    exactly 0 and ties alone leave a reward flat.
+    """
+    s = ((1 - 2 * noise_rate) * torch.tanh(difference / 2)).clamp(-_ALMOST_ONE, _ALMOST_ONE)
+    return math.log(2) - p * torch.log1p(s) - (1 - p) * torch.log1p(-s)
+
+
+def noise_of(theta: Tensor) -> Tensor:
+    """The noise rate eps, in (0, 0.5), of its free parameter."""
+    return 0.5 * torch.sigmoid(theta)
+
+
+def init_heads(members: int, sizes: Sequence[int], generator: torch.Generator) -> dict[str, Tensor]:
+    """Weights of `members` MLPs with layer `sizes`; the last layer starts at 0, where all rewards are equal.
+
+    It has no bias, as only differences of rewards are ever compared.
+    """
+    weights = {}
+    for layer, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        is_last = layer == len(sizes) - 2
+        scale = 0.0 if is_last else math.sqrt(2 / inputs)  # He et al. 2015, for ReLU
+        weights[f"weight_{layer}"] = scale * torch.randn(members, inputs, outputs, generator=generator)
+        if not is_last:
+            weights[f"bias_{layer}"] = torch.zeros(members, 1, outputs)
+    return weights
+
+
+def rewards_of(weights: dict[str, Tensor], features: Tensor) -> Tensor:
+    """Raw rewards (K, B), in logits, of standardised `features` (K, B, F)."""
+    last = sum(name.startswith("weight_") for name in weights) - 1
+    hidden = features
+    for layer in range(last):
+        hidden = relu(torch.baddbmm(weights[f"bias_{layer}"], hidden, weights[f"weight_{layer}"]))
+    return torch.bmm(hidden, weights[f"weight_{last}"]).squeeze(-1)
+
+
+def train_heads(
+    weights: dict[str, Tensor],
+    features: Tensor,  # (n, F) float32, standardised
+    pairs: Tensor,  # (M, 2) int64, rows of `features`
+    p: Tensor,  # (M,) float32
+    importance: Tensor,  # (M,) float32, mean 1
+    config: RewardConfig,
+    generator: torch.Generator,
+) -> Tensor:
+    """Train the ensemble's `weights` in place and return the members' noise rates (K,).
+
+    AdamW, its rate falling to 0 by a cosine; each member draws its own resample and order of the pairs.
+    """
+    theta = torch.full((config.members, 1), math.log(2 * NOISE_RATE / (1 - 2 * NOISE_RATE)))
+    optimizer = _optimizer(weights, theta, config)
+    updates = max(config.epochs * math.ceil(len(pairs) / config.batch_size), MIN_UPDATES)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
+    batches = _batches(len(pairs), config, generator)
+    for _ in range(updates):
+        rows = next(batches)
+        first, second = rewards_of(weights, features[pairs[rows].movedim(-1, 1).flatten(1)]).chunk(2, dim=1)
+        noise = noise_of(theta) if config.learn_noise else torch.zeros_like(theta)
+        loss = importance[rows] * label_loss(second - first, p[rows], noise)
+        loss = loss + SCALE_PENALTY * (second - first).square()
+        optimizer.zero_grad()
+        loss.mean(1).sum().backward()  # summed over members, so that none feels how many others there are
+        optimizer.step()
+        schedule.step()
+    for parameter in (*weights.values(), theta):
+        parameter.requires_grad_(False)
+    return noise_of(theta).flatten() if config.learn_noise else torch.zeros(config.members)
+
+
+def _optimizer(weights: dict[str, Tensor], theta: Tensor, config: RewardConfig) -> torch.optim.Optimizer:
+    """AdamW over the weights and, where it is learned, the noise."""
+    rate = config.learning_rate
+    groups = [{"params": list(weights.values()), "lr": rate, "weight_decay": config.weight_decay}]
+    if config.learn_noise:
+        groups.append({"params": [theta], "lr": NOISE_SPEED * rate, "weight_decay": 0.0})
+    for group in groups:
+        for parameter in group["params"]:
+            parameter.requires_grad_(True)
+    return torch.optim.AdamW(groups)
+
+
+def _batches(count: int, config: RewardConfig, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield row numbers (K, B) of the pairs, epoch after epoch, without end."""
+    members = config.members
+    if config.bootstrap:
+        drawn = torch.randint(count, (members, count), generator=generator)
+    else:
+        drawn = torch.arange(count).expand(members, count)
+    while True:
+        shuffle = torch.rand(members, count, generator=generator).argsort(1)
+        yield from drawn.gather(1, shuffle).split(config.batch_size, dim=1)

@@ -1,0 +1,63 @@
+"""Dataset cards: how a dataset is collected and what it should contain, from datasets/<name>.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from robot_rl.errors import BadInput, nearest
+from robot_rl.specs.paths import outside
+from robot_rl.specs.yaml_model import SpecModel, load_yaml_model
+
+BEHAVIOURS = ("expert", "goal", "wander", "undo", "retreat")
+
+
+class Behaviour(SpecModel):
+    """Episodes are cut into segments; each draws what the arm does, and whether noise is added to it."""
+
+    mix: dict[str, float]  # behaviour -> weight
+    segment: tuple[int, int]  # steps, shortest and longest
+    noisy: float = Field(ge=0, le=1)  # share of segments with noise
+    noise: tuple[float, float]  # standard deviation of the action noise, drawn between these
+    random_start: bool = True  # apply the task card's `start`
+
+    @field_validator("mix")
+    @classmethod
+    def _known(cls, value: dict[str, float]) -> dict[str, float]:
+        for name, weight in value.items():
+            if name not in BEHAVIOURS:
+                raise ValueError(f"unknown behaviour '{name}'; known: {', '.join(BEHAVIOURS)}")
+            if weight <= 0:
+                raise ValueError(f"the weight of '{name}' must be above 0")
+        return value
+
+
+class Expected(SpecModel):
+    """What was seen when the card was written; the command compares and says where it differs."""
+
+    success_rate: tuple[float, float]  # share of episodes that reach success at any step, from–to
+
+
+class DatasetCard(SpecModel):
+    """A dataset that can be collected again: task, quality, size, behaviour, and what to expect."""
+
+    name: str
+    task: str
+    quality: Literal["random", "medium", "expert"]
+    description: str
+    licence: str
+    episodes: int = Field(ge=1)
+    steps: int = Field(ge=2)  # per episode
+    behaviour: Behaviour
+    expected: Expected
+
+
+def load_dataset_card(task: str, quality: str) -> DatasetCard:
+    """Load datasets/<task>_<quality>.yaml; raises BadInput naming the qualities that there are."""
+    folder = outside("datasets")
+    known = sorted(p.stem.removeprefix(f"{task}_") for p in Path(folder).glob(f"{task}_*.yaml"))
+    if quality not in known:
+        raise BadInput(f"no quality '{quality}' for task '{task}'.{nearest(quality, known)}")
+    return load_yaml_model(folder / f"{task}_{quality}.yaml", DatasetCard)
