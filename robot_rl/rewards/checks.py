@@ -33,7 +33,8 @@ def check_features(features: np.ndarray, where: str = "features", size: int | No
         if not finite.all():
             row = rows.start + int(np.argmin(finite))
             column = int(np.argmin(np.isfinite(features[row])))
-            raise BadInput(f"{where}: {features[row, column]} at frame {row}, number {column}; must be finite")
+            value = features[row, column]
+            raise BadInput(f"{where}: {value} at frame {row}, number {column}; every one must be finite")
     return features
 
 
@@ -43,7 +44,7 @@ def check_pairs(pairs: np.ndarray, frames: int, least: int = 1) -> np.ndarray:
     if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
         raise BadInput(f"pairs: must be integers (M, 2), one pair a row, not {pairs.dtype} {pairs.shape}")
     if len(pairs) < least:
-        raise BadInput(f"pairs: {len(pairs)} labeled pairs are too few, at least {least} are needed; label more")
+        raise BadInput(f"pairs: {len(pairs)} labeled pairs, but at least {least} are needed; label more")
     outside = (pairs < 0) | (pairs >= frames)
     if outside.any():
         row = int(np.argmax(outside.any(1)))

@@ -11,10 +11,10 @@ from torch.nn.functional import relu
 
 from robot_rl.rewards.config import RewardConfig
 
-SCALE_PENALTY = 1e-3  # on squared reward differences: pairs that are never contradicted stay finite
+SCALE_PENALTY = 1e-4  # on squared reward differences: pairs that are never contradicted stay finite
 MIN_UPDATES = 300  # a few hundred pairs need more passes than a few thousand
 NOISE_RATE = 0.05  # where the learned noise rate starts
-NOISE_SPEED = 10.0  # times the learning rate: the noise is one number with a long way to go
+NOISE_SPEED = 30.0  # times the learning rate: the noise is one number with a long way to go
 _ALMOST_ONE = 1 - 1e-6  # keeps the logarithms finite
 
 
@@ -71,20 +71,35 @@ def train_heads(
     """Train the ensemble's `weights` in place and return the members' noise rates (K,).
 
     AdamW, its rate falling to 0 by a cosine; each member draws its own resample and order of the pairs.
+    The noise follows the pairs that a member's resample left out: on its own it would come out too low,
+    as a network learns flipped labels by heart.
     """
     theta = torch.full((config.members, 1), math.log(2 * NOISE_RATE / (1 - 2 * NOISE_RATE)))
     optimizer = _optimizer(weights, theta, config)
     updates = max(config.epochs * math.ceil(len(pairs) / config.batch_size), MIN_UPDATES)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
-    batches = _batches(len(pairs), config, generator)
+    drawn = _resample(len(pairs), config, generator)
+    unseen = _unseen(drawn)
+    batches = _batches(drawn, config.batch_size, generator)
+
+    def differences(rows: Tensor) -> Tensor:
+        """r_second - r_first (K, B) of each member's own `rows` (K, B) of the pairs."""
+        first, second = rewards_of(weights, features[pairs[rows].movedim(-1, 1).flatten(1)]).chunk(2, dim=1)
+        return second - first
+
     for _ in range(updates):
         rows = next(batches)
-        first, second = rewards_of(weights, features[pairs[rows].movedim(-1, 1).flatten(1)]).chunk(2, dim=1)
+        difference = differences(rows)
         noise = noise_of(theta) if config.learn_noise else torch.zeros_like(theta)
-        loss = importance[rows] * label_loss(second - first, p[rows], noise)
-        loss = loss + SCALE_PENALTY * (second - first).square()
+        loss = importance[rows] * label_loss(difference, p[rows], noise.detach())
+        loss = (loss + SCALE_PENALTY * difference.square()).mean(1).sum()  # no member feels the others
+        if config.learn_noise:
+            rows = torch.multinomial(unseen, rows.shape[1], replacement=True, generator=generator)
+            with torch.no_grad():
+                difference = differences(rows)
+            loss = loss + (importance[rows] * label_loss(difference, p[rows], noise)).mean(1).sum()
         optimizer.zero_grad()
-        loss.mean(1).sum().backward()  # summed over members, so that none feels how many others there are
+        loss.backward()
         optimizer.step()
         schedule.step()
     for parameter in (*weights.values(), theta):
@@ -104,13 +119,21 @@ def _optimizer(weights: dict[str, Tensor], theta: Tensor, config: RewardConfig) 
     return torch.optim.AdamW(groups)
 
 
-def _batches(count: int, config: RewardConfig, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield row numbers (K, B) of the pairs, epoch after epoch, without end."""
-    members = config.members
+def _resample(count: int, config: RewardConfig, generator: torch.Generator) -> Tensor:
+    """Each member's pairs (K, M): a bootstrap resample, or all of them."""
     if config.bootstrap:
-        drawn = torch.randint(count, (members, count), generator=generator)
-    else:
-        drawn = torch.arange(count).expand(members, count)
+        return torch.randint(count, (config.members, count), generator=generator)
+    return torch.arange(count).repeat(config.members, 1)
+
+
+def _unseen(drawn: Tensor) -> Tensor:
+    """Mask (K, M) float32 of the pairs that a member is not trained on; all where it sees every pair."""
+    mask = torch.ones(drawn.shape).scatter_(1, drawn, 0.0)
+    return torch.where(mask.any(1, keepdim=True), mask, torch.ones_like(mask))
+
+
+def _batches(drawn: Tensor, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield row numbers (K, B) of the pairs, epoch after epoch without end, in each member's own order."""
     while True:
-        shuffle = torch.rand(members, count, generator=generator).argsort(1)
-        yield from drawn.gather(1, shuffle).split(config.batch_size, dim=1)
+        shuffle = torch.rand(drawn.shape, generator=generator).argsort(1)
+        yield from drawn.gather(1, shuffle).split(batch_size, dim=1)

@@ -102,7 +102,7 @@ class RewardModel:
         return ((1 + s) / 2).mean(0).astype(np.float32)
 
     def save(self, folder: str | Path, identity: Mapping[str, Any]) -> None:
-        """Write the model to `folder` at once, replacing an older one; `identity` names the encoder (JSON)."""
+        """Write the model to `folder`, replacing an older one; `identity` (JSON) names the encoder."""
         arrays = {name: getattr(self, name) for name in storage.ARRAYS}
         arrays |= {storage.HEAD + name: tensor.numpy() for name, tensor in self.weights.items()}
         storage.write_model(Path(folder), arrays, self.config, self.counts, identity)

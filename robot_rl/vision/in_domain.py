@@ -83,7 +83,7 @@ def train_in_domain(
         with torch.no_grad():
             model.logit_scale.clamp_(0.0, math.log(100.0))
         if progress:
-            progress(1, f"loss {float(loss):.2f}" if step % 10 == 0 else "")
+            progress(1, f"loss {float(loss.detach()):.2f}" if step % 10 == 0 else "")
     origin = (
         f"small open_clip model trained in-domain by robot-rl on {len(images)} pictures of random simulator "
         f"states of {task.name}, with {len(told.texts)} sentences from the words of its task card; no reward read"

@@ -64,7 +64,7 @@ def test_log_density_of_the_actor():
     # A state of 0 gives the mean tanh(0) = 0. Action (1, -2) has z = (1, -1): the log density is
     # -(1 + 1) / 2 - (0 + ln 2) - 2 * ln(2 pi) / 2 = -1 - .6931 - 1.8379
     log_prob = actor.log_prob(torch.zeros(1, 3), torch.tensor([[1.0, -2.0]]))
-    assert float(log_prob) == pytest.approx(-3.5310, abs=1e-4)
+    assert log_prob.item() == pytest.approx(-3.5310, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,10 @@ def test_without_rewards_iql_becomes_behaviour_cloning():
     for _ in range(1500):
         learner.update(batch)
     info = learner.losses(batch)
-    assert float(learner.q(batch.observations_actions).abs().mean()) < 0.05
+    assert learner.q(batch.observations_actions).abs().mean().item() < 0.05
     assert float((info["weight"] - 1).abs().mean()) < 0.1
     cloning = bc.actor_loss(learner.actor.log_prob(batch.observations, batch.actions))
-    assert float(info["actor_loss"]) == pytest.approx(float(cloning), abs=0.1)
+    assert info["actor_loss"].item() == pytest.approx(cloning.item(), abs=0.1)
 
 
 def test_state_continues_exactly():

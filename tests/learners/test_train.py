@@ -15,7 +15,7 @@ from robot_rl.policies.policy import MlpPolicy
 from tests.learners.helpers import GOAL, describe, line_transitions, move, random_transitions
 
 TINY = TrainConfig(steps=400, batch_size=16, hidden=(8, 8), log_every=50, save_every=100)
-# Trains until the line of the log at step 250, says so, and waits to be killed: the state is that of step 200.
+# Trains until the log's line of step 250, says so, and waits to be killed: the state is that of step 200.
 KILLED = """
 import sys, time
 from pathlib import Path

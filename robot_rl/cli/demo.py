@@ -1,0 +1,235 @@
+"""`robot-rl demo`: the whole job on one task, from poor episodes to a policy that works, compared fairly."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from robot_rl.cli.common import progress, save_config, table
+
+INTERRUPTED = "finished stages are kept; the same command goes on from there"
+STAGES = ("collect", "judge", "label", "reward", "relabel", "train", "evaluate", "report")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Collect poor data, label it with an image-text model, learn a reward, train, evaluate and report."""
+
+    task: str = "drawer_open"
+    """Name of a task card in sim/tasks."""
+    out: Path = Path("runs/demo")
+    """Folder of the run; started again it goes on."""
+    episodes: int | None = None
+    """Episodes to collect; default: as many as the dataset card says."""
+    pairs: int = 6000
+    """Frame pairs to ask about."""
+    steps: int = 6000
+    """Updates of each policy."""
+    evaluation_episodes: int = 20
+    """Episodes of each policy's evaluation."""
+    seed: int = 0
+    """Decides everything that is random."""
+    workers: int = os.cpu_count() or 1
+    """Processes at work at a time."""
+    judge_frames: int = 6000
+    """Pictures of random simulator states that teach the in-domain judge."""
+    judge_steps: int = 450
+    """Updates of the in-domain judge."""
+
+
+class Stages:
+    """Prints a line a stage, and keeps the seconds of each in stages.json over interruptions."""
+
+    def __init__(self, out: Path) -> None:
+        self._path = out / "stages.json"
+        self.seconds: dict[str, float] = json.loads(self._path.read_text()) if self._path.exists() else {}
+
+    @contextmanager
+    def __call__(self, name: str, what: str) -> Iterator[list[str]]:
+        """Time a stage; lines appended to what this yields are printed when it ends."""
+        from robot_rl.cli.arms import write_json
+
+        start, told = time.monotonic(), []
+        try:
+            yield told
+        finally:
+            taken = time.monotonic() - start
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + taken, 2)
+            write_json(self._path, self.seconds)
+        number = STAGES.index(name) + 1
+        print(f"[{number}/{len(STAGES)}] {name:9} {taken:6.1f} s  {what}{'; ' if told else ''}{'; '.join(told)}", flush=True)
+
+
+def main(config: Config) -> None:
+    """Run all stages; each is skipped where its result is there."""
+    from robot_rl.cli.arms import write_json
+    from robot_rl.cli.demo_report import build_report
+
+    check_resumable(config)
+    config.out.mkdir(parents=True, exist_ok=True)
+    save_config(config, config.out / "config.yaml")
+    stages = Stages(config.out)
+    made = run_stages(config, stages)
+    with stages("report", "one page that opens offline") as told:
+        build_report(made, config.out / "report.html")
+        told.append(str(config.out / "report.html"))
+    summary = make_summary(made, stages.seconds)
+    write_json(config.out / "summary.json", summary)
+    print("\n" + result_table(made) + "\n\n" + next_steps(config))
+
+
+def check_resumable(config: Config) -> None:
+    """Refuse to continue a run that was started with other settings; raises BadInput naming the field."""
+    from dataclasses import fields
+
+    from robot_rl.cli.common import load_config
+    from robot_rl.errors import BadInput
+
+    path = config.out / "config.yaml"
+    if not path.exists():
+        return
+    before = load_config(Config, path)
+    for field in fields(Config):
+        if field.name not in ("workers", "out") and getattr(before, field.name) != getattr(config, field.name):
+            raise BadInput(
+                f"{path}: this run was started with {field.name} = {getattr(before, field.name)}, "
+                f"not {getattr(config, field.name)}; give another --out, or remove {config.out}"
+            )
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the stages made, for the summary and the report."""
+
+    config: Config
+    task: object  # TaskCard
+    dataset: object  # Dataset, as collected
+    labeled: object  # Dataset, the labeled version
+    origin: str  # what judged the pictures
+    asked: object  # judging.Asked
+    found: dict  # judging.quality
+    records: dict[str, dict]  # arm -> evaluation record
+    film: Path | None
+
+
+def run_stages(config: Config, stages: Stages) -> Made:
+    """Collect, judge, label, fit, relabel, train and evaluate."""
+    from robot_rl.cli import judging
+    from robot_rl.cli.arms import controls
+    from robot_rl.data.store import Dataset
+    from robot_rl.envs.collect import Plan, collect
+    from robot_rl.rewards.model import RewardConfig, RewardModel
+    from robot_rl.specs.dataset_cards import load_dataset_card
+    from robot_rl.specs.tasks import load_task
+    from robot_rl.vision.cache import embed_dataset
+    from robot_rl.vision.in_domain import InDomainConfig
+
+    task = load_task(config.task)
+    card = load_dataset_card(task.name, "random")
+    plan = Plan(task, card, config.out / "data", config.episodes or card.episodes, config.seed)
+    with stages("collect", f"{plan.episodes} poor episodes of {task.name}") as told, progress(plan.episodes, "collecting", "episodes") as advance:
+        dataset = collect(plan, config.workers, advance)
+        reached = np.logical_or.reduceat(dataset.column("next.success"), dataset.starts)
+        told.append(f"{reached.mean():.0%} of them succeed")
+    with stages("judge", "image-text model of the scene, from random states and the card's words"):
+        encoder = judging.in_domain_encoder(task, InDomainConfig(frames=config.judge_frames, steps=config.judge_steps), config.workers, progress)
+        with progress(dataset.info.total_frames, "embedding", "frames") as advance:
+            vectors = embed_dataset(dataset, task.camera.name, encoder, advance)
+    goal = judging.Goal(task.goal, task.opposite, task)
+    labeler = judging.clip_labeler(encoder, goal, vectors)
+    with stages("label", f'which frame is nearer to "{task.goal}"?') as told, progress(None, "labeling", "pairs") as advance:
+        asked = judging.ask(dataset, task.camera.name, labeler, goal, config.out / "labels.sqlite", config.pairs,
+                            config.seed, labeler.score(vectors), advance)  # fmt: skip
+        told.append(f"{len(asked.pairs)} pairs")
+    true = dataset.column("next.reward")
+    with stages("reward", "Bradley-Terry ensemble on the model's frozen features") as told:
+        if (config.out / "reward" / "reward.json").exists():
+            model = RewardModel.load(config.out / "reward", encoder.identity)
+        else:
+            model = judging.fit(vectors, asked, RewardConfig(seed=config.seed))
+            model.save(config.out / "reward", encoder.identity)
+        found = judging.quality(dataset, asked, model, vectors, true)
+        told.append(f"held-out agreement {found['held_out_agreement']:.2f}")
+    with stages("relabel", "a new version of the dataset; the source is not touched"):
+        mean, std = model.reward(vectors)
+        path = config.out / "labeled"
+        if not (path / "meta" / "info.json").exists():
+            judging.relabel_with(dataset, path, mean, std, {"encoder": encoder.identity["origin"], "task": goal.text})
+        labeled = Dataset.open(path)
+    records, film = learn(config, stages, task, path, controls(true, labeled.column("next.reward")))
+    return Made(config, task, dataset, labeled, encoder.identity["origin"], asked, found, records, film)
+
+
+def learn(config: Config, stages: Stages, task, path: Path, rewards: dict) -> tuple[dict[str, dict], Path]:
+    """Train and evaluate a policy for each reward, and film the one that learned from labels."""
+    from robot_rl.cli.arms import plan_arms, run_arms
+    from robot_rl.cli.evaluate import save_film
+
+    arms = plan_arms(rewards, config.out / "policies", path, task, steps=config.steps, seed=config.seed,
+                     episodes=config.evaluation_episodes)  # fmt: skip
+    with stages("train", f"{len(arms)} policies, the same but for their reward") as told, progress(len(arms), "training", "policies") as advance:
+        records = run_arms(arms, config.workers, advance)
+        told.append(f"then {config.evaluation_episodes} episodes each, on seeds never seen in training")
+    with stages("evaluate", "film of the policy that learned from labels") as told:
+        film = config.out / "policy.mp4"
+        if not film.exists():
+            save_film(task, config.out / "policies" / "labeled", arms[0].first_seed, film)
+        told.append(f"success {records['labeled']['success']:.2f}")
+    return records, film
+
+
+def make_summary(made: Made, seconds: dict[str, float]) -> dict:
+    """What the run measured, for machines."""
+    return {
+        "success": {name: record["success"] for name, record in made.records.items()},
+        "label_accuracy": made.found["label_accuracy"],
+        "label_accuracy_clear": made.found["label_accuracy_clear"],
+        "held_out_agreement": made.found["held_out_agreement"],
+        "episodes": len(made.dataset),
+        "pairs": len(made.asked.pairs),
+        "seconds": seconds,
+        "task": made.task.name,
+        "judge": made.origin,
+    }
+
+
+NAMES = {
+    "labeled": "IQL, reward learned from labels",
+    "true_reward": "IQL, true reward",
+    "constant_reward": "IQL, constant reward",
+    "shuffled": "IQL, learned reward shuffled",
+    "negated": "IQL, learned reward negated",
+    "bc": "behaviour cloning",
+}
+
+
+def result_table(made: Made) -> str:
+    """The comparison as text."""
+    from robot_rl.report.statistics import wilson
+
+    rows = []
+    for name, record in made.records.items():
+        count = len(record["episodes"])
+        interval = wilson(sum(record["episodes"]), count)
+        rows.append((NAMES[name], f"{record['success']:.2f}", f"{interval.low:.2f} to {interval.high:.2f}", count))
+    return table(("policy", "success", "95 % interval", "episodes"), rows)
+
+
+def next_steps(config: Config) -> str:
+    """Say what to try next."""
+    out = config.out
+    return "\n".join([
+        f"report: {out / 'report.html'}   summary: {out / 'summary.json'}",
+        "next:",
+        f"  robot-rl inspect {out / 'labeled'}",
+        f"  robot-rl evaluate {out / 'policies' / 'labeled'} --episodes 50 --video runs/policy.mp4",
+        "  robot-rl demo --task drawer_close --out runs/demo-close",
+        "  robot-rl import YOUR_DATA runs/data/mine   # then: label, train",
+    ])  # fmt: skip

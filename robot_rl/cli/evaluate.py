@@ -1,0 +1,84 @@
+"""`robot-rl evaluate`: a policy's success in simulation, with an interval and a video."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from robot_rl.cli.common import progress
+
+
+@dataclass(frozen=True)
+class Config:
+    """Run a policy without noise in simulation, one seed an episode."""
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of the checkpoint (policy.json and weights.safetensors)."""
+    task: str | None = None
+    """Name of the task card; default: the task that the checkpoint was trained for."""
+    episodes: int = 20
+    """Number of episodes."""
+    first_seed: int = 10_000
+    """Seed of the first episode; the others follow."""
+    workers: int = os.cpu_count() or 1
+    """Processes at work at a time; the result does not depend on it."""
+    video: Path | None = None
+    """Film the first episode to this MP4."""
+
+
+def main(config: Config) -> None:
+    """Evaluate, print success with its 95 % Wilson interval, and write evaluation.json into the run."""
+    from robot_rl.cli.arms import write_json
+    from robot_rl.envs.rollout import evaluate
+    from robot_rl.errors import BadInput
+    from robot_rl.policies.checkpoint import load_spec
+    from robot_rl.report.statistics import wilson
+    from robot_rl.specs.tasks import load_task
+
+    for name in ("episodes", "workers"):
+        if getattr(config, name) < 1:
+            raise BadInput(f"--{name}: must be at least 1, not {getattr(config, name)}")
+    spec = load_spec(config.run)
+    task = load_task(config.task or spec.task)
+    check_fits(spec, task, config.run)
+    seeds = range(config.first_seed, config.first_seed + config.episodes)
+    with progress(config.episodes, "evaluating", "episodes") as advance:
+        result = evaluate(task, config.run, seeds, min(config.workers, config.episodes), advance)
+    interval = wilson(int(result.success.sum()), config.episodes)
+    write_json(
+        config.run / "evaluation.json",
+        {"task": task.name, "success": result.rate, "episodes": [bool(s) for s in result.success],
+         "first_seed": config.first_seed, "mean_return": float(result.returns.mean())},
+    )  # fmt: skip
+    print(f"success {result.rate:.2f} (95 % interval {interval.low:.2f} to {interval.high:.2f}, "
+          f"{config.episodes} episodes, seeds from {config.first_seed}); mean steps {result.steps.mean():.0f}")  # fmt: skip
+    if config.video:
+        save_film(task, config.run, config.first_seed, config.video)
+        print(f"video: {config.video}")
+
+
+def check_fits(spec, task, run: Path) -> None:
+    """Refuse a policy whose state or action is not the task's, by the name of the part."""
+    from robot_rl.errors import BadInput
+
+    for field, found, wanted in (
+        ("state_names", spec.state_names, [part.name for part in task.state]),
+        ("action_names", spec.action_names, [part.name for part in task.actions]),
+    ):
+        if list(found) != wanted:
+            raise BadInput(f"{run}/policy.json: {field} is {list(found)}, but task {task.name} has {wanted}")
+
+
+def save_film(task, run: Path, seed: int, path: Path) -> bool:
+    """Film one episode to an MP4 and say whether it succeeded."""
+    from robot_rl.envs.rollout import film
+    from robot_rl.report.video import encode_mp4
+
+    pictures, reached = film(task, run, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_mp4(pictures, fps=task.control_rate / 2))
+    return reached

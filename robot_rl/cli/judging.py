@@ -1,0 +1,231 @@
+"""From a dataset to a labeled dataset: judge, pairs, preferences, reward model, new version.
+
+The steps behind `robot-rl label` and the demo; each takes what the one before returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from robot_rl.data.store import Dataset
+from robot_rl.errors import BadInput
+from robot_rl.preferences.clip import ClipLabeler, ladders
+from robot_rl.preferences.oracle import OracleLabeler
+from robot_rl.preferences.pairs import random_pairs, stratified_pairs
+from robot_rl.preferences.run import label_pairs, make_questions
+from robot_rl.preferences.store import LabelStore
+from robot_rl.preferences.types import Labeler, Outcome, Pair, Preference
+from robot_rl.rewards.model import RewardConfig, RewardModel
+from robot_rl.specs.paths import cache_dir
+from robot_rl.specs.tasks import TaskCard
+from robot_rl.vision.encoder import ImageTextEncoder, load_small
+from robot_rl.vision.in_domain import InDomainConfig, key, train_in_domain
+
+Progress = Callable[..., object]
+HELD_OUT = 0.2  # share of episodes whose frames no training pair contains
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is asked about the pictures."""
+
+    text: str
+    opposite: str
+    card: TaskCard | None  # with its scales of words, where the task has a card
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Pairs and what a labeler said of them."""
+
+    pairs: tuple[Pair, ...]
+    answers: tuple[Preference, ...]
+    held_out: np.ndarray  # (M,) bool: both frames from held-out episodes
+
+    def usable(self, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs (m, 2) int64 and p (m,) of those with an answer; cannot-tell and failed ones have none."""
+        keep = [i for i, a in enumerate(self.answers) if a.p is not None and self.held_out[i] == held_out]
+        pairs = np.array([(self.pairs[i].first, self.pairs[i].second) for i in keep], np.int64).reshape(-1, 2)
+        return pairs, np.array([self.answers[i].p for i in keep], np.float64)
+
+    def outcomes(self) -> dict[str, int]:
+        """How many answers of each kind."""
+        return {kind.value: sum(a.outcome is kind for a in self.answers) for kind in Outcome}
+
+
+def in_domain_encoder(
+    task: TaskCard, config: InDomainConfig, workers: int, progress: Callable[[int, str, str], Progress]
+) -> ImageTextEncoder:
+    """Load the task's own image-text model from the cache, or train it (about two minutes on 2 cores).
+
+    `progress(total, description, unit)` is a context manager that yields `advance`.
+    """
+    folder = cache_dir() / "encoders" / f"{task.name}-{key(task, config)}"
+    if not (folder / "encoder.json").exists():
+        from robot_rl.envs.random_states import random_states
+
+        with progress(config.frames, "drawing random states", "frames") as advance:
+            images, levels = random_states(task, config.frames, config.seed, workers, advance)
+        with progress(config.steps, "training the in-domain model", "steps") as advance:
+            train_in_domain(task, images, levels, folder, config, advance)
+    return load_small(folder)
+
+
+def one_camera(dataset: Dataset, camera: str | None) -> str:
+    """Return the camera to judge by; raises BadInput without pictures and where there are several."""
+    cameras = list(dataset.info.cameras)
+    if not cameras:
+        raise BadInput(f"{dataset.root}: has no pictures (no observation.images.* feature), so nothing can be judged")
+    if camera is None and len(cameras) == 1:
+        return cameras[0]
+    if camera not in cameras:
+        raise BadInput(f"--camera: {'choose one' if camera is None else repr(camera)}; there are {', '.join(cameras)}")
+    return camera
+
+
+def clip_labeler(encoder: ImageTextEncoder, goal: Goal, vectors: np.ndarray) -> ClipLabeler:
+    """Make the labeler `clip` over a dataset's vectors, by the card's words where there are some."""
+    steps = ladders(goal.text, goal.opposite, goal.card.scales if goal.card else ())
+    return ClipLabeler(encoder, steps, embed=lambda indices: vectors[indices])
+
+
+def oracle_labeler(dataset: Dataset, error_rate: float, seed: int) -> OracleLabeler:
+    """Make the labeler `oracle` from the dataset's own reward; raises BadInput without one."""
+    if not dataset.info.has_rewards:
+        raise BadInput(f"{dataset.root}: has no next.reward, so the labeler 'oracle' has nothing to answer from")
+    return OracleLabeler(dataset.column("next.reward"), error_rate, seed=seed)
+
+
+def held_out_episodes(dataset: Dataset, seed: int) -> np.ndarray:
+    """Choose the episodes (E,) bool whose frames stay out of training pairs."""
+    count = len(dataset)
+    if count < 2:
+        raise BadInput(f"{dataset.root}: has {count} episode; at least 2 are needed to hold one out")
+    chosen = np.zeros(count, bool)
+    chosen[np.random.default_rng([seed, 1]).permutation(count)[: max(1, round(HELD_OUT * count))]] = True
+    return chosen
+
+
+def ask(
+    dataset: Dataset,
+    camera: str,
+    labeler: Labeler,
+    goal: Goal,
+    store: Path,
+    pairs: int,
+    seed: int,
+    score: np.ndarray | None = None,
+    progress: Progress | None = None,
+) -> Asked:
+    """Ask about `pairs` training pairs and a tenth as many held-out ones, through the label store.
+
+    `score` (N,), the labeler's own, makes a third of the pairs contain a frame that it ranks high.
+    """
+    out = held_out_episodes(dataset, seed)[np.searchsorted(dataset.starts, np.arange(dataset.info.total_frames), "right") - 1]
+    chosen: list[Pair] = []
+    for frames, count in ((np.flatnonzero(~out), pairs), (np.flatnonzero(out), max(2, pairs // 10))):
+        draw = random_pairs if score is None else partial(_stratified, score)
+        chosen += draw(frames, count, seed)
+    source = partial(dataset.frames, camera)
+    questions = make_questions(chosen, source, goal.text, goal.opposite)
+    with LabelStore(store) as labels:
+        answers = label_pairs(labeler, questions, source, labels, batch_size=512, progress=progress)
+    return Asked(tuple(chosen), tuple(answers), np.array([out[pair.first] for pair in chosen]))
+
+
+def _stratified(score: np.ndarray, frames: np.ndarray, count: int, seed: int) -> list[Pair]:
+    return stratified_pairs(frames, score[frames], count, seed)
+
+
+def fit(vectors: np.ndarray, asked: Asked, config: RewardConfig) -> RewardModel:
+    """Fit the reward model to the training pairs; raises BadInput where too few have an answer."""
+    pairs, p = asked.usable(held_out=False)
+    if len(pairs) < 20:
+        raise BadInput(f"only {len(pairs)} pairs have an answer ({asked.outcomes()}); a reward needs at least 20")
+    return RewardModel.fit(vectors, pairs, p, config)
+
+
+def quality(
+    dataset: Dataset, asked: Asked, model: RewardModel, vectors: np.ndarray, true: np.ndarray | None
+) -> dict:
+    """Measure a reward model on held-out pairs: agreement, calibration, spread, order in time, truth if known."""
+    from robot_rl.report.statistics import expected_calibration_error, order_within_episodes
+
+    pairs, p = asked.usable(held_out=True)
+    said = model.probability(vectors, pairs)
+    mean, std = model.reward(vectors)
+    decided = p != 0.5
+    order = order_within_episodes(mean, dataset.episode_index)
+    found = {
+        "held_out_pairs": len(pairs),
+        "held_out_agreement": float(((said > 0.5) == (p > 0.5))[decided].mean()) if decided.any() else None,
+        "calibration_error": expected_calibration_error(np.maximum(said, 1 - said), (said > 0.5) == (p > 0.5)),
+        "undecided_share": float((np.abs(p - 0.5) < 0.1).mean()),  # of the labeler's answers, near one half
+        "spread_over_signal": float(std.mean() / max(float(mean.std()), 1e-9)),
+        "order_in_time": float(np.nanmean(order)) if np.isfinite(order).any() else None,
+        "outcomes": asked.outcomes(),
+        "held_out": {"pairs": pairs.tolist(), "p": p.tolist(), "said": np.round(said, 6).tolist()},
+    }
+    return {**found, **({} if true is None else accuracy(pairs, p, true))}
+
+
+def accuracy(pairs: np.ndarray, p: np.ndarray, true: np.ndarray) -> dict:
+    """Compare answers with a true reward (N,) where one is known: overall and on clear pairs.
+
+    Clear is the third with the largest true gap; a tie counts one half.
+    """
+    gap = (true[pairs[:, 1]] - true[pairs[:, 0]]).astype(np.float64)
+    known = gap != 0
+    right = np.where(p == 0.5, 0.5, (p > 0.5) == (gap > 0))[known]
+    size = np.abs(gap[known])
+    clear = size >= np.quantile(size, 2 / 3)
+    return {
+        "label_accuracy": float(right.mean()),
+        "label_accuracy_clear": float(right[clear].mean()),
+        "accuracy_by_gap": [float(part.mean()) for part in np.array_split(right[np.argsort(size)], 5)],
+    }
+
+
+def relabel_with(
+    dataset: Dataset, path: Path, mean: np.ndarray, std: np.ndarray, provenance: dict
+) -> Dataset:
+    """Write the labeled version: next.reward is the learned mean; a reward the source had is source.reward."""
+    from robot_rl.data.relabel import relabel
+
+    columns = {"next.reward": mean, "reward.mean": mean, "reward.std": std}
+    if dataset.info.has_rewards:
+        columns["source.reward"] = dataset.column("next.reward")
+    return relabel(
+        dataset, path, {name: np.asarray(v, np.float32) for name, v in columns.items()}, provenance=provenance
+    )
+
+
+def describe_policy(dataset: Dataset, task: TaskCard, source: str):
+    """Say what a checkpoint must know of a simulated task."""
+    from robot_rl.learners.train import PolicyDescription
+
+    size = len(task.actions)
+    return PolicyDescription(
+        state_names=tuple(part.name for part in task.state),
+        state_units=tuple(part.unit for part in task.state),
+        action_names=tuple(part.name for part in task.actions),
+        action_units=tuple(part.unit for part in task.actions),
+        action_low=(-1.0,) * size,
+        action_high=(1.0,) * size,
+        fps=task.control_rate,
+        robot=dataset.info.robot_type,
+        task=task.name,
+        task_text=task.goal,
+        dataset_hash=dataset.content_hash,
+        reward_source=source,
+    )
+
+
+def pair_list(pairs: Sequence[Pair]) -> np.ndarray:
+    """Return (M, 2) int64."""
+    return np.array([(pair.first, pair.second) for pair in pairs], np.int64).reshape(-1, 2)

@@ -1,0 +1,151 @@
+"""`robot-rl label`: a dataset and one sentence in, a labeled dataset out; no reward is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from robot_rl.cli.common import progress, save_config, table
+
+INTERRUPTED = "answers are in the label store; the same command continues and pays for none twice"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Ask which frames are nearer the goal, fit a reward to the answers, and write a labeled dataset."""
+
+    dataset: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+    """Folder of the dataset; it is not changed."""
+    task: str
+    """The goal: the name of a task card (its words are used), or one sentence."""
+    opposite: str = ""
+    """The opposite of the goal in one sentence; needed by `clip` where the task is a sentence."""
+    out: Path | None = None
+    """Folder for the labeled dataset (dataset/), reward model (reward/) and figures; default DATASET-labeled."""
+    labeler: Literal["clip", "oracle"] = "clip"
+    """clip: an image-text model. oracle: the dataset's own reward with errors, for tests only."""
+    model: str = "in-domain"
+    """An open_clip architecture such as ViT-B-32; or in-domain[:TASK], the small model that robot-rl trains
+    in simulation (about two minutes, then cached); default: that of the task card."""
+    weights: str = ""
+    """For an open_clip architecture: a pretrained tag (needs the hub) or a local file."""
+    camera: str | None = None
+    """Camera to judge by; needed where the dataset has several."""
+    pairs: int = 6000
+    """Frame pairs to ask about; a tenth as many more are held out to measure agreement."""
+    error_rate: float = 0.2
+    """Share of wrong answers of the labeler `oracle`, in [0, 1]."""
+    store: Path | None = None
+    """Label store; default DATASET.labels.sqlite, beside the dataset."""
+    until: Literal["preferences", "dataset"] = "dataset"
+    """Stop after the preferences, or go on to the labeled dataset."""
+    seed: int = 0
+    """Decides the pairs, the held-out episodes and the reward model."""
+    reward: dict[str, int] = field(default_factory=dict)
+    """Settings of the reward model that are whole numbers, such as members 5 or epochs 60."""
+
+
+def main(config: Config) -> None:
+    """Run the whole way from a dataset to a labeled one."""
+    from robot_rl.data.store import Dataset
+    from robot_rl.errors import BadInput
+
+    if config.pairs < 20:
+        raise BadInput(f"--pairs: at least 20 are needed to fit a reward, not {config.pairs}")
+    dataset, goal = Dataset.open(config.dataset), resolve_goal(config.task, config.opposite, config.labeler)
+    out = config.out or config.dataset.with_name(config.dataset.name + "-labeled")
+    if (out / "label.json").exists() and (out / "dataset" / "meta" / "info.json").exists():
+        raise BadInput(f"{out}: holds a finished labeling; give another --out, or remove it to do it again")
+    judge(config, dataset, goal, out)
+
+
+def resolve_goal(task: str, opposite: str, labeler: str = "clip"):
+    """Take a card's name or a sentence for what is asked; raises BadInput where a text is missing."""
+    from robot_rl.cli.judging import Goal
+    from robot_rl.errors import BadInput, nearest
+    from robot_rl.specs.tasks import load_task, task_names
+
+    if not task.strip():
+        raise BadInput(f"--task: is empty; give a sentence or one of {', '.join(task_names())}")
+    if task in task_names() or task.endswith((".yaml", ".yml")):
+        card = load_task(task)
+        return Goal(card.goal, opposite or card.opposite, card)
+    if " " not in task.strip():
+        raise BadInput(f"--task: no task '{task}'.{nearest(task, task_names())} Or give a whole sentence.")
+    if labeler == "clip" and not opposite.strip():
+        raise BadInput('--opposite: is missing; clip compares the goal with its opposite, e.g. "the drawer is closed"')
+    return Goal(task, opposite, None)
+
+
+def load_encoder(model: str, weights: str, goal):
+    """Load or train the image-text model that `--model` names."""
+    from robot_rl.cli.judging import in_domain_encoder
+    from robot_rl.errors import BadInput
+    from robot_rl.specs.tasks import load_task
+    from robot_rl.vision.encoder import load_open_clip
+    from robot_rl.vision.in_domain import InDomainConfig
+
+    if model.partition(":")[0] != "in-domain":
+        if not weights:
+            raise BadInput(f"--weights: is missing; {model} needs a pretrained tag or a local file")
+        return load_open_clip(model, weights)
+    name = model.partition(":")[2]
+    if not name and goal.card is None:
+        raise BadInput("--model: 'in-domain' belongs to a task card; give in-domain:TASK, or an open_clip model")
+    return in_domain_encoder(load_task(name) if name else goal.card, InDomainConfig(), 2, progress)
+
+
+def judge(config: Config, dataset, goal, out: Path) -> None:
+    """Ask, fit, measure and write."""
+    from robot_rl.cli import judging
+    from robot_rl.cli.arms import write_json
+    from robot_rl.rewards.model import RewardConfig
+    from robot_rl.vision.cache import embed_dataset
+
+    camera = judging.one_camera(dataset, config.camera)
+    encoder = load_encoder(config.model, config.weights, goal)
+    with progress(dataset.info.total_frames, "embedding", "frames") as advance:
+        vectors = embed_dataset(dataset, camera, encoder, advance)
+    if config.labeler == "oracle":
+        labeler, score = judging.oracle_labeler(dataset, config.error_rate, config.seed), None
+    else:
+        labeler = judging.clip_labeler(encoder, goal, vectors)
+        score = labeler.score(vectors)
+    store = config.store or config.dataset.with_name(config.dataset.name + ".labels.sqlite")
+    with progress(None, "labeling", "pairs") as advance:
+        asked = judging.ask(dataset, camera, labeler, goal, store, config.pairs, config.seed, score, advance)
+    print(f"labels: {asked.outcomes()} by {labeler.name} ({encoder.identity['origin']}) in {store}")
+    for line in warnings(dataset, encoder, labeler.name):
+        print(f"note: {line}")
+    if config.until == "preferences":
+        return
+    model = judging.fit(vectors, asked, RewardConfig(seed=config.seed, **config.reward))
+    model.save(out / "reward", encoder.identity)
+    mean, std = model.reward(vectors)
+    true = dataset.column("next.reward") if dataset.info.has_rewards else None
+    found = judging.quality(dataset, asked, model, vectors, true)
+    provenance = {"labeler": labeler.name, "task": goal.text, "opposite": goal.opposite,
+                  "encoder": encoder.identity["origin"], "pairs": config.pairs, "seed": config.seed}  # fmt: skip
+    judging.relabel_with(dataset, out / "dataset", mean, std, provenance)
+    write_json(out / "label.json", {**provenance, **found, "notes": warnings(dataset, encoder, labeler.name),
+                                    "store": str(store), "camera": camera})  # fmt: skip
+    save_config(config, out / "config.yaml")
+    print(table(("measure", "value"), [(k, "-" if v is None else v) for k, v in found.items() if not isinstance(v, (list, dict))]))
+    print(f"labeled dataset: {out / 'dataset'}   next: robot-rl train {out / 'dataset'} --out runs/policy")
+
+
+def warnings(dataset, encoder, labeler: str) -> list[str]:
+    """Say where the labels are not what they seem."""
+    found = []
+    if labeler == "oracle":
+        found.append("these labels come from the true reward (oracle): for tests and ablations only")
+    scene = encoder.identity["model"].removeprefix("in-domain ")
+    if encoder.identity["kind"] == "in-domain" and dataset.info.metadata.get("task") != scene:
+        found.append(
+            f"the in-domain model knows simulated pictures of {scene} only; these are other pictures, so its "
+            "answers are guesses: see agreement, undecided share and order in time"
+        )
+    return found

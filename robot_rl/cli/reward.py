@@ -1,0 +1,50 @@
+"""`robot-rl reward`: apply a reward model that was fitted before to another dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from robot_rl.cli.common import progress
+
+
+@dataclass(frozen=True)
+class Config:
+    """Apply a fitted reward model to a dataset and write a labeled version of it."""
+
+    dataset: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+    """Folder of the dataset; it is not changed."""
+    model: Path
+    """Folder of a labeling (from `robot-rl label`), with its reward model in reward/."""
+    out: Path
+    """Folder of the new, labeled dataset."""
+    camera: str | None = None
+    """Camera to judge by; needed where the dataset has several."""
+
+
+def main(config: Config) -> None:
+    """Embed the frames with the reward model's own encoder and write next.reward, reward.mean, reward.std."""
+    from robot_rl.cli import judging
+    from robot_rl.cli.common import load_config, table
+    from robot_rl.cli.label import Config as LabelConfig
+    from robot_rl.cli.label import load_encoder, resolve_goal
+    from robot_rl.data.store import Dataset
+    from robot_rl.rewards.model import RewardModel
+    from robot_rl.vision.cache import embed_dataset
+
+    made = load_config(LabelConfig, config.model / "config.yaml")
+    dataset = Dataset.open(config.dataset)
+    camera = judging.one_camera(dataset, config.camera)
+    encoder = load_encoder(made.model, made.weights, resolve_goal(made.task, made.opposite, made.labeler))
+    model = RewardModel.load(config.model / "reward", encoder.identity)
+    with progress(dataset.info.total_frames, "embedding", "frames") as advance:
+        vectors = embed_dataset(dataset, camera, encoder, advance)
+    mean, std = model.reward(vectors)
+    judging.relabel_with(dataset, config.out, mean, std, {"reward_model": str(config.model), "task": made.task})
+    rows = [("reward.mean", float(mean.min()), float(mean.mean()), float(mean.max())),
+            ("reward.std", float(std.min()), float(std.mean()), float(std.max()))]  # fmt: skip
+    print(table(("column", "min", "mean", "max"), rows))
+    print(f"labeled dataset: {config.out}")

@@ -1,0 +1,42 @@
+"""Writes a learned reward into a new version of a dataset; the source's own reward is kept under another name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robot_rl.data import layout
+from robot_rl.data.relabel import relabel
+from robot_rl.data.store import Dataset
+from robot_rl.rewards.checks import check_vector
+
+MEAN, STD = "reward.mean", "reward.std"
+SOURCE_REWARD = "source.reward"  # for evaluation and controls only; nothing learns from it by default
+
+
+def relabel_dataset(
+    dataset: Dataset,
+    values: tuple[np.ndarray, np.ndarray],
+    path: str | Path,
+    provenance: Mapping[str, Any],
+) -> Dataset:
+    """Write `dataset` with learned rewards, `values` = (mean, std) of (N,) each, to `path`.
+
+    "next.reward" and "reward.mean" become the mean and "reward.std" the ensemble's spread. A reward that
+    came with the source is kept as "source.reward"; one that was learned earlier is not. `provenance`
+    says which model made them. The source is not changed. Raises BadInput.
+    """
+    frames = dataset.info.total_frames
+    mean = check_vector(MEAN, values[0], frames, -np.inf).astype(np.float32)
+    std = check_vector(STD, values[1], frames, 0).astype(np.float32)
+    columns = {layout.REWARD: mean, MEAN: mean, STD: std}
+    labels = dataset.info.labels
+    # Beside "reward.mean" stands a learned "next.reward"; beside "source.reward" the true one is safe already.
+    if dataset.info.has_rewards and MEAN not in labels and SOURCE_REWARD not in labels:
+        columns[SOURCE_REWARD] = dataset.column(layout.REWARD)
+    kept = SOURCE_REWARD in columns or SOURCE_REWARD in labels
+    record = {"reward_source": "learned", "source_reward_column": SOURCE_REWARD if kept else None}
+    return relabel(dataset, path, columns, provenance={**record, **provenance})
