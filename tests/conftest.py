@@ -1,7 +1,8 @@
-"""Fixtures that tests of several rooms share: a tiny synthetic dataset."""
+"""Fixtures that tests of several rooms share: a tiny synthetic dataset, a cache folder, a tiny judge."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +67,41 @@ def write_tiny(path: Path, episodes: int = 4, **changes: object) -> Dataset:
 def tiny_dataset(tmp_path: Path) -> Dataset:
     """4 episodes of 12 steps: 7-D state, 4-D action, a 32x32 camera "front", rewards and success."""
     return write_tiny(tmp_path / "tiny")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder of the tests' own, for child processes too: no test touches the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROBOT_RL_CACHE", str(folder))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def tiny_judge(cache: Path) -> Path:
+    """The folder of an in-domain model of drawer_open, hardly trained, where commands look for the full one."""
+    pytest.importorskip("metaworld")
+    from robot_rl.cli.judging import encoder_folder
+    from robot_rl.envs.random_states import random_states
+    from robot_rl.specs.tasks import load_task
+    from robot_rl.vision.in_domain import InDomainConfig, train_in_domain
+
+    task = load_task("drawer_open")
+    images, levels = random_states(task, 60, seed=1, workers=1)
+    folder = encoder_folder(task, InDomainConfig())
+    train_in_domain(task, images, levels, folder, InDomainConfig(frames=60, steps=3, batch_size=32))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of drawer_open as `robot-rl collect` makes it: 4 episodes of 15 steps. Do not write to it."""
+    pytest.importorskip("metaworld")
+    from tests.envs.plans import make_plan
+
+    path = tmp_path_factory.mktemp("collected") / "data"
+    from robot_rl.envs.collect import collect
+
+    return collect(make_plan(path, episodes=4, steps=15), workers=1).root

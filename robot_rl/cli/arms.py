@@ -49,7 +49,9 @@ def controls(true: np.ndarray | None, labeled: np.ndarray) -> dict[str, tuple[st
     }
 
 
-def run_arms(arms: Sequence[Arm], workers: int, progress: Callable[..., object] | None = None) -> dict[str, dict]:
+def run_arms(
+    arms: Sequence[Arm], workers: int, progress: Callable[..., object] | None = None
+) -> dict[str, dict]:
     """Train and evaluate every arm; what a killed run finished is read back. Returns name -> its record."""
     found = {}
     with multiprocessing.get_context("spawn").Pool(min(workers, len(arms))) as pool:

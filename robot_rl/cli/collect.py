@@ -45,12 +45,11 @@ def main(config: Config) -> None:
 
     task = load_task(config.task)
     card = load_dataset_card(task.name, config.quality)
-    if config.steps is not None:
-        card = card.model_validate({**card.model_dump(), "steps": config.steps})
-    for name in ("episodes", "workers"):
+    for name, least in (("episodes", 1), ("steps", 2), ("workers", 1)):
         value = getattr(config, name)
-        if value is not None and value < 1:
-            raise BadInput(f"--{name}: must be at least 1, not {value}")
+        if value is not None and value < least:
+            raise BadInput(f"--{name}: must be at least {least}, not {value}")
+    card = card.model_copy(update={"steps": config.steps or card.steps})
     out = config.out or Path("runs/data") / f"{task.name}-{config.quality}-{config.seed}"
     plan = Plan(task, card, out, config.episodes or card.episodes, config.seed, config.images)
     with progress(plan.episodes, "collecting", "episodes") as advance:
@@ -64,8 +63,10 @@ def summary(dataset, expected: tuple[float, float]) -> str:
     import numpy as np
 
     reached = np.logical_or.reduceat(dataset.column("next.success"), dataset.starts)
-    line = f"{dataset.root}: {len(dataset)} episodes, {dataset.info.total_frames} steps, {reached.mean():.1%} succeed"
+    size = f"{len(dataset)} episodes, {dataset.info.total_frames} steps"
+    line = f"{dataset.root}: {size}, {reached.mean():.1%} succeed"
     low, high = expected
     if low <= reached.mean() <= high:
         return f"{line} (expected {low:.0%} to {high:.0%})"
-    return f"{line}\nnote: the dataset card expects {low:.0%} to {high:.0%}; few episodes or a changed card differ"
+    note = f"the dataset card expects {low:.0%} to {high:.0%}; few episodes or a changed card differ"
+    return f"{line}\nnote: {note}"

@@ -64,15 +64,19 @@ class Stages:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + taken, 2)
             write_json(self._path, self.seconds)
         number = STAGES.index(name) + 1
-        print(f"[{number}/{len(STAGES)}] {name:9} {taken:6.1f} s  {what}{'; ' if told else ''}{'; '.join(told)}", flush=True)
+        print(
+            f"[{number}/{len(STAGES)}] {name:9} {taken:6.1f} s  {'; '.join([what, *told])}",
+            flush=True,
+        )
 
 
 def main(config: Config) -> None:
     """Run all stages; each is skipped where its result is there."""
+    check(config)
+    check_resumable(config)
     from robot_rl.cli.arms import write_json
     from robot_rl.cli.demo_report import build_report
 
-    check_resumable(config)
     config.out.mkdir(parents=True, exist_ok=True)
     save_config(config, config.out / "config.yaml")
     stages = Stages(config.out)
@@ -83,6 +87,30 @@ def main(config: Config) -> None:
     summary = make_summary(made, stages.seconds)
     write_json(config.out / "summary.json", summary)
     print("\n" + result_table(made) + "\n\n" + next_steps(config))
+
+
+def check(config: Config) -> None:
+    """Refuse what would fail after minutes, before anything is written; raises BadInput."""
+    from robot_rl.errors import BadInput, need
+    from robot_rl.specs.dataset_cards import load_dataset_card
+    from robot_rl.specs.tasks import load_task
+
+    least = {"episodes": 2, "pairs": 20, "judge_frames": 2}
+    settings = ("episodes", "pairs", "steps", "evaluation_episodes", "workers", "judge_frames", "judge_steps")
+    for name in settings:
+        value = getattr(config, name)
+        if value is not None and value < least.get(name, 1):
+            raise BadInput(f"--{name.replace('_', '-')}: must be at least {least.get(name, 1)}, not {value}")
+    load_dataset_card(load_task(config.task).name, "random")
+    modules = {
+        "torch": "vlm",
+        "mujoco": "sim",
+        "metaworld": "sim",
+        "jinja2": "report",
+        "matplotlib": "report",
+    }
+    for module, extra in modules.items():
+        need(module, extra)
 
 
 def check_resumable(config: Config) -> None:
@@ -97,7 +125,9 @@ def check_resumable(config: Config) -> None:
         return
     before = load_config(Config, path)
     for field in fields(Config):
-        if field.name not in ("workers", "out") and getattr(before, field.name) != getattr(config, field.name):
+        if field.name not in ("workers", "out") and getattr(before, field.name) != getattr(
+            config, field.name
+        ):
             raise BadInput(
                 f"{path}: this run was started with {field.name} = {getattr(before, field.name)}, "
                 f"not {getattr(config, field.name)}; give another --out, or remove {config.out}"
@@ -134,19 +164,32 @@ def run_stages(config: Config, stages: Stages) -> Made:
     task = load_task(config.task)
     card = load_dataset_card(task.name, "random")
     plan = Plan(task, card, config.out / "data", config.episodes or card.episodes, config.seed)
-    with stages("collect", f"{plan.episodes} poor episodes of {task.name}") as told, progress(plan.episodes, "collecting", "episodes") as advance:
+    with (
+        stages("collect", f"{plan.episodes} poor episodes of {task.name}") as told,
+        progress(plan.episodes, "collecting", "episodes") as advance,
+    ):
         dataset = collect(plan, config.workers, advance)
         reached = np.logical_or.reduceat(dataset.column("next.success"), dataset.starts)
         told.append(f"{reached.mean():.0%} of them succeed")
     with stages("judge", "image-text model of the scene, from random states and the card's words"):
-        encoder = judging.in_domain_encoder(task, InDomainConfig(frames=config.judge_frames, steps=config.judge_steps), config.workers, progress)
+        encoder = judging.in_domain_encoder(
+            task,
+            InDomainConfig(frames=config.judge_frames, steps=config.judge_steps),
+            config.workers,
+            progress,
+        )
         with progress(dataset.info.total_frames, "embedding", "frames") as advance:
             vectors = embed_dataset(dataset, task.camera.name, encoder, advance)
     goal = judging.Goal(task.goal, task.opposite, task)
     labeler = judging.clip_labeler(encoder, goal, vectors)
-    with stages("label", f'which frame is nearer to "{task.goal}"?') as told, progress(None, "labeling", "pairs") as advance:
-        asked = judging.ask(dataset, task.camera.name, labeler, goal, config.out / "labels.sqlite", config.pairs,
-                            config.seed, labeler.score(vectors), advance)  # fmt: skip
+    with (
+        stages("label", f'which frame is nearer to "{task.goal}"?') as told,
+        progress(None, "labeling", "pairs") as advance,
+    ):
+        store, score = config.out / "labels.sqlite", labeler.score(vectors)
+        asked = judging.ask(
+            dataset, task.camera.name, labeler, goal, store, config.pairs, config.seed, score, advance
+        )
         told.append(f"{len(asked.pairs)} pairs")
     true = dataset.column("next.reward")
     with stages("reward", "Bradley-Terry ensemble on the model's frozen features") as told:
@@ -161,7 +204,9 @@ def run_stages(config: Config, stages: Stages) -> Made:
         mean, std = model.reward(vectors)
         path = config.out / "labeled"
         if not (path / "meta" / "info.json").exists():
-            judging.relabel_with(dataset, path, mean, std, {"encoder": encoder.identity["origin"], "task": goal.text})
+            judging.relabel_with(
+                dataset, path, mean, std, {"encoder": encoder.identity["origin"], "task": goal.text}
+            )
         labeled = Dataset.open(path)
     records, film = learn(config, stages, task, path, controls(true, labeled.column("next.reward")))
     return Made(config, task, dataset, labeled, encoder.identity["origin"], asked, found, records, film)
@@ -174,7 +219,10 @@ def learn(config: Config, stages: Stages, task, path: Path, rewards: dict) -> tu
 
     arms = plan_arms(rewards, config.out / "policies", path, task, steps=config.steps, seed=config.seed,
                      episodes=config.evaluation_episodes)  # fmt: skip
-    with stages("train", f"{len(arms)} policies, the same but for their reward") as told, progress(len(arms), "training", "policies") as advance:
+    with (
+        stages("train", f"{len(arms)} policies, the same but for their reward") as told,
+        progress(len(arms), "training", "policies") as advance,
+    ):
         records = run_arms(arms, config.workers, advance)
         told.append(f"then {config.evaluation_episodes} episodes each, on seeds never seen in training")
     with stages("evaluate", "film of the policy that learned from labels") as told:
@@ -218,7 +266,9 @@ def result_table(made: Made) -> str:
     for name, record in made.records.items():
         count = len(record["episodes"])
         interval = wilson(sum(record["episodes"]), count)
-        rows.append((NAMES[name], f"{record['success']:.2f}", f"{interval.low:.2f} to {interval.high:.2f}", count))
+        rows.append(
+            (NAMES[name], f"{record['success']:.2f}", f"{interval.low:.2f} to {interval.high:.2f}", count)
+        )
     return table(("policy", "success", "95 % interval", "episodes"), rows)
 
 

@@ -55,17 +55,31 @@ def _head(made: Made) -> Section:
     count = len(success["labeled"]["episodes"])
     return Section(
         "",
-        KeyFigures([
-            KeyFigure(f"{success['labeled']['success']:.0%}", "success from learned labels", f"{count} episodes"),
-            KeyFigure(f"{success['true_reward']['success']:.0%}", "with the true reward", "same data, same settings"),
-            KeyFigure(f"{success['bc']['success']:.0%}", "behaviour cloning", "same data"),
-            KeyFigure(f"{reached.mean():.0%}", "of the data succeeds", f"{len(made.dataset)} episodes"),
-            KeyFigure(f"{found['label_accuracy']:.0%}", "of labels agree with the true reward",
-                      f"{found['label_accuracy_clear']:.0%} on clear pairs"),
-        ]),
-        Callout("info", f"Judge: {made.origin}. It is not a general vision-language model, and its figures say "
-                        "nothing about one."),
-    )  # fmt: skip
+        KeyFigures(
+            [
+                KeyFigure(
+                    f"{success['labeled']['success']:.0%}", "success from learned labels", f"{count} episodes"
+                ),
+                KeyFigure(
+                    f"{success['true_reward']['success']:.0%}",
+                    "with the true reward",
+                    "same data, same settings",
+                ),
+                KeyFigure(f"{success['bc']['success']:.0%}", "behaviour cloning", "same data"),
+                KeyFigure(f"{reached.mean():.0%}", "of the data succeeds", f"{len(made.dataset)} episodes"),
+                KeyFigure(
+                    f"{found['label_accuracy']:.0%}",
+                    "of labels agree with the true reward",
+                    f"{found['label_accuracy_clear']:.0%} on clear pairs",
+                ),
+            ]
+        ),
+        Callout(
+            "info",
+            f"Judge: {made.origin}. It is not a general vision-language model, and its figures "
+            "say nothing about one.",
+        ),
+    )
 
 
 def _policies(made: Made) -> Section:
@@ -73,19 +87,43 @@ def _policies(made: Made) -> Section:
     for name, record in made.records.items():
         count = len(record["episodes"])
         interval = wilson(sum(record["episodes"]), count)
-        bars.append(figures.Bar(NAMES[name], record["success"], interval.low, interval.high, count,
-                                highlight=name == "labeled"))  # fmt: skip
-        rows.append([NAMES[name], f"{record['success']:.2f}", f"{interval.low:.2f} – {interval.high:.2f}",
-                     f"{PUBLISHED[name]:.2f}" if name in PUBLISHED else None])  # fmt: skip
+        bars.append(
+            figures.Bar(
+                NAMES[name],
+                record["success"],
+                interval.low,
+                interval.high,
+                count,
+                highlight=name == "labeled",
+            )
+        )
+        rows.append(
+            [
+                NAMES[name],
+                f"{record['success']:.2f}",
+                f"{interval.low:.2f} – {interval.high:.2f}",
+                f"{PUBLISHED[name]:.2f}" if name in PUBLISHED else None,
+            ]
+        )
     blocks = [
-        Figure(figures.success_bars(bars), "Share of episodes that succeed. Whiskers are 95 % Wilson intervals of "
-               "one training seed; evaluation seeds were never used in training.", title="Success by reward"),
-        Table(["Policy", "Success", "95 % interval", "Published"], rows, highlight=0,
-              caption="Published: Real-World Offline RL from VLM Feedback, drawer-open, random data. Their data and "
-                      "judge differ, so the column is a landmark and not a contest."),
-    ]  # fmt: skip
+        Figure(
+            figures.success_bars(bars),
+            "Share of episodes that succeed. Whiskers are 95 % Wilson intervals "
+            "of one training seed; evaluation seeds were never used in training.",
+            title="Success by reward",
+        ),
+        Table(
+            ["Policy", "Success", "95 % interval", "Published"],
+            rows,
+            highlight=0,
+            caption="Published: Real-World Offline RL from VLM Feedback, drawer-open, random data. Their "
+            "data and judge differ, so the column is a landmark and not a contest.",
+        ),
+    ]
     if made.film:
-        film = Video(read_mp4(made.film), "The policy that learned from labels, first evaluation episode.", half=True)
+        film = Video(
+            read_mp4(made.film), "The policy that learned from labels, first evaluation episode.", half=True
+        )
         blocks.append(film)
     return Section("Policies", *blocks)
 
@@ -97,15 +135,19 @@ def _training(made: Made) -> Section:
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         rows = [row for row in rows if "q_loss" in row]
         lines[NAMES[name]] = (np.array([r["step"] for r in rows]), np.array([r["q_loss"] for r in rows]))
-    caption = "Loss of the critic. It shows that training went on, not that a policy is good; success above does."
+    caption = (
+        "Loss of the critic. It shows that training went on, not that a policy is good; success above does."
+    )
     return Section("Training", Figure(figures.curves(lines, "critic loss", xlabel="updates"), caption))
 
 
 def _again(made: Made) -> Section:
     out = made.config.out
-    commands = "\n".join([
-        f"robot-rl demo --config {out}/config.yaml --out runs/again",
-        f"robot-rl inspect {out}/labeled",
-        f"robot-rl evaluate {out}/policies/labeled --episodes 50",
-    ])  # fmt: skip
+    commands = "\n".join(
+        [
+            f"robot-rl demo --config {out}/config.yaml --out runs/again",
+            f"robot-rl inspect {out}/labeled",
+            f"robot-rl evaluate {out}/policies/labeled --episodes 50",
+        ]
+    )
     return Section("Run it again", Code(commands))

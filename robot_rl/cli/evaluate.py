@@ -32,9 +32,11 @@ class Config:
 
 def main(config: Config) -> None:
     """Evaluate, print success with its 95 % Wilson interval, and write evaluation.json into the run."""
+    from robot_rl.errors import BadInput, need
+
+    need("torch", "sim")
     from robot_rl.cli.arms import write_json
     from robot_rl.envs.rollout import evaluate
-    from robot_rl.errors import BadInput
     from robot_rl.policies.checkpoint import load_spec
     from robot_rl.report.statistics import wilson
     from robot_rl.specs.tasks import load_task
@@ -54,8 +56,10 @@ def main(config: Config) -> None:
         {"task": task.name, "success": result.rate, "episodes": [bool(s) for s in result.success],
          "first_seed": config.first_seed, "mean_return": float(result.returns.mean())},
     )  # fmt: skip
-    print(f"success {result.rate:.2f} (95 % interval {interval.low:.2f} to {interval.high:.2f}, "
-          f"{config.episodes} episodes, seeds from {config.first_seed}); mean steps {result.steps.mean():.0f}")  # fmt: skip
+    print(
+        f"success {result.rate:.2f} (95 % interval {interval.low:.2f} to {interval.high:.2f}, "
+        f"{config.episodes} episodes, seeds from {config.first_seed}); mean steps {result.steps.mean():.0f}"
+    )
     if config.video:
         save_film(task, config.run, config.first_seed, config.video)
         print(f"video: {config.video}")

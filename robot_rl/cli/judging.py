@@ -25,6 +25,7 @@ from robot_rl.specs.paths import cache_dir
 from robot_rl.specs.tasks import TaskCard
 from robot_rl.vision.encoder import ImageTextEncoder, load_small
 from robot_rl.vision.in_domain import InDomainConfig, key, train_in_domain
+from robot_rl.vision.open_clip_import import import_open_clip
 
 Progress = Callable[..., object]
 HELD_OUT = 0.2  # share of episodes whose frames no training pair contains
@@ -65,10 +66,11 @@ def in_domain_encoder(
 
     `progress(total, description, unit)` is a context manager that yields `advance`.
     """
-    folder = cache_dir() / "encoders" / f"{task.name}-{key(task, config)}"
+    folder = encoder_folder(task, config)
     if not (folder / "encoder.json").exists():
         from robot_rl.envs.random_states import random_states
 
+        import_open_clip()  # says what is missing before minutes are spent
         with progress(config.frames, "drawing random states", "frames") as advance:
             images, levels = random_states(task, config.frames, config.seed, workers, advance)
         with progress(config.steps, "training the in-domain model", "steps") as advance:
@@ -76,15 +78,24 @@ def in_domain_encoder(
     return load_small(folder)
 
 
+def encoder_folder(task: TaskCard, config: InDomainConfig) -> Path:
+    """Return where the cache keeps a task's own image-text model."""
+    return cache_dir() / "encoders" / f"{task.name}-{key(task, config)}"
+
+
 def one_camera(dataset: Dataset, camera: str | None) -> str:
     """Return the camera to judge by; raises BadInput without pictures and where there are several."""
     cameras = list(dataset.info.cameras)
     if not cameras:
-        raise BadInput(f"{dataset.root}: has no pictures (no observation.images.* feature), so nothing can be judged")
+        raise BadInput(
+            f"{dataset.root}: has no pictures (no observation.images.* feature), so nothing can be judged"
+        )
     if camera is None and len(cameras) == 1:
         return cameras[0]
     if camera not in cameras:
-        raise BadInput(f"--camera: {'choose one' if camera is None else repr(camera)}; there are {', '.join(cameras)}")
+        raise BadInput(
+            f"--camera: {'choose one' if camera is None else repr(camera)}; there are {', '.join(cameras)}"
+        )
     return camera
 
 
@@ -96,9 +107,10 @@ def clip_labeler(encoder: ImageTextEncoder, goal: Goal, vectors: np.ndarray) -> 
 
 def oracle_labeler(dataset: Dataset, error_rate: float, seed: int) -> OracleLabeler:
     """Make the labeler `oracle` from the dataset's own reward; raises BadInput without one."""
-    if not dataset.info.has_rewards:
-        raise BadInput(f"{dataset.root}: has no next.reward, so the labeler 'oracle' has nothing to answer from")
-    return OracleLabeler(dataset.column("next.reward"), error_rate, seed=seed)
+    true = true_reward(dataset)
+    if true is None:
+        raise BadInput(f"{dataset.root}: has no reward of its own for the labeler 'oracle' to answer from")
+    return OracleLabeler(true, error_rate, seed=seed)
 
 
 def held_out_episodes(dataset: Dataset, seed: int) -> np.ndarray:
@@ -126,7 +138,9 @@ def ask(
 
     `score` (N,), the labeler's own, makes a third of the pairs contain a frame that it ranks high.
     """
-    out = held_out_episodes(dataset, seed)[np.searchsorted(dataset.starts, np.arange(dataset.info.total_frames), "right") - 1]
+    out = held_out_episodes(dataset, seed)[
+        np.searchsorted(dataset.starts, np.arange(dataset.info.total_frames), "right") - 1
+    ]
     chosen: list[Pair] = []
     for frames, count in ((np.flatnonzero(~out), pairs), (np.flatnonzero(out), max(2, pairs // 10))):
         draw = random_pairs if score is None else partial(_stratified, score)
@@ -146,25 +160,30 @@ def fit(vectors: np.ndarray, asked: Asked, config: RewardConfig) -> RewardModel:
     """Fit the reward model to the training pairs; raises BadInput where too few have an answer."""
     pairs, p = asked.usable(held_out=False)
     if len(pairs) < 20:
-        raise BadInput(f"only {len(pairs)} pairs have an answer ({asked.outcomes()}); a reward needs at least 20")
+        raise BadInput(
+            f"only {len(pairs)} pairs have an answer ({asked.outcomes()}); a reward needs at least 20"
+        )
     return RewardModel.fit(vectors, pairs, p, config)
 
 
 def quality(
     dataset: Dataset, asked: Asked, model: RewardModel, vectors: np.ndarray, true: np.ndarray | None
 ) -> dict:
-    """Measure a reward model on held-out pairs: agreement, calibration, spread, order in time, truth if known."""
+    """Measure a reward model on held-out pairs: agreement, calibration, spread, order in time, truth."""
     from robot_rl.report.statistics import expected_calibration_error, order_within_episodes
 
     pairs, p = asked.usable(held_out=True)
     said = model.probability(vectors, pairs)
     mean, std = model.reward(vectors)
-    decided = p != 0.5
+    decided, sure = p != 0.5, np.maximum(said, 1 - said)
+    right = ((said > 0.5) == (p > 0.5))[decided]
     order = order_within_episodes(mean, dataset.episode_index)
     found = {
         "held_out_pairs": len(pairs),
-        "held_out_agreement": float(((said > 0.5) == (p > 0.5))[decided].mean()) if decided.any() else None,
-        "calibration_error": expected_calibration_error(np.maximum(said, 1 - said), (said > 0.5) == (p > 0.5)),
+        "held_out_agreement": float(right.mean()) if decided.any() else None,
+        "calibration_error": expected_calibration_error(np.maximum(said, 1 - said)[decided], right)
+        if decided.any()
+        else None,
         "undecided_share": float((np.abs(p - 0.5) < 0.1).mean()),  # of the labeler's answers, near one half
         "spread_over_signal": float(std.mean() / max(float(mean.std()), 1e-9)),
         "order_in_time": float(np.nanmean(order)) if np.isfinite(order).any() else None,
@@ -177,10 +196,12 @@ def quality(
 def accuracy(pairs: np.ndarray, p: np.ndarray, true: np.ndarray) -> dict:
     """Compare answers with a true reward (N,) where one is known: overall and on clear pairs.
 
-    Clear is the third with the largest true gap; a tie counts one half.
+    Clear is the third with the largest true gap; a tie counts one half. None where all frames are equal.
     """
     gap = (true[pairs[:, 1]] - true[pairs[:, 0]]).astype(np.float64)
     known = gap != 0
+    if not known.any():
+        return {"label_accuracy": None, "label_accuracy_clear": None, "accuracy_by_gap": []}
     right = np.where(p == 0.5, 0.5, (p > 0.5) == (gap > 0))[known]
     size = np.abs(gap[known])
     clear = size >= np.quantile(size, 2 / 3)
@@ -194,15 +215,18 @@ def accuracy(pairs: np.ndarray, p: np.ndarray, true: np.ndarray) -> dict:
 def relabel_with(
     dataset: Dataset, path: Path, mean: np.ndarray, std: np.ndarray, provenance: dict
 ) -> Dataset:
-    """Write the labeled version: next.reward is the learned mean; a reward the source had is source.reward."""
-    from robot_rl.data.relabel import relabel
+    """Write the labeled version: next.reward is the learned mean; the source's own is source.reward."""
+    from robot_rl.rewards.relabel import relabel_dataset
 
-    columns = {"next.reward": mean, "reward.mean": mean, "reward.std": std}
-    if dataset.info.has_rewards:
-        columns["source.reward"] = dataset.column("next.reward")
-    return relabel(
-        dataset, path, {name: np.asarray(v, np.float32) for name, v in columns.items()}, provenance=provenance
-    )
+    return relabel_dataset(dataset, (mean, std), path, provenance)
+
+
+def true_reward(dataset: Dataset) -> np.ndarray | None:
+    """Return the reward (N,) that came with the data, not a learned one; None where there is none."""
+    if "source.reward" in dataset.info.labels:
+        return dataset.column("source.reward")
+    learned = "reward.mean" in dataset.info.labels
+    return dataset.column("next.reward") if dataset.info.has_rewards and not learned else None
 
 
 def describe_policy(dataset: Dataset, task: TaskCard, source: str):

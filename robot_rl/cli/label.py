@@ -24,7 +24,7 @@ class Config:
     opposite: str = ""
     """The opposite of the goal in one sentence; needed by `clip` where the task is a sentence."""
     out: Path | None = None
-    """Folder for the labeled dataset (dataset/), reward model (reward/) and figures; default DATASET-labeled."""
+    """Folder for the labeled dataset (dataset/), reward model (reward/), figures; default DATASET-labeled."""
     labeler: Literal["clip", "oracle"] = "clip"
     """clip: an image-text model. oracle: the dataset's own reward with errors, for tests only."""
     model: str = "in-domain"
@@ -51,15 +51,34 @@ class Config:
 def main(config: Config) -> None:
     """Run the whole way from a dataset to a labeled one."""
     from robot_rl.data.store import Dataset
-    from robot_rl.errors import BadInput
+    from robot_rl.errors import BadInput, need
 
+    need("torch", "vlm")
     if config.pairs < 20:
         raise BadInput(f"--pairs: at least 20 are needed to fit a reward, not {config.pairs}")
     dataset, goal = Dataset.open(config.dataset), resolve_goal(config.task, config.opposite, config.labeler)
-    out = config.out or config.dataset.with_name(config.dataset.name + "-labeled")
+    out = config.out or beside(config.dataset, "-labeled")
     if (out / "label.json").exists() and (out / "dataset" / "meta" / "info.json").exists():
         raise BadInput(f"{out}: holds a finished labeling; give another --out, or remove it to do it again")
     judge(config, dataset, goal, out)
+
+
+def beside(dataset: Path, ending: str) -> Path:
+    """Return the path of what belongs to a dataset's folder, which may be given as a dot."""
+    folder = dataset if dataset.name else dataset.resolve()
+    return folder.with_name(folder.name + ending)
+
+
+def reward_config(config: Config):
+    """Make the reward model's settings from `--reward`; raises BadInput for an unknown one."""
+    from robot_rl.errors import BadInput, nearest
+    from robot_rl.rewards.config import RewardConfig
+
+    known = ("members", "epochs", "batch_size")
+    for name in config.reward:
+        if name not in known:
+            raise BadInput(f"--reward: unknown setting '{name}'.{nearest(name, known)}")
+    return RewardConfig(seed=config.seed, **config.reward)
 
 
 def resolve_goal(task: str, opposite: str, labeler: str = "clip"):
@@ -76,7 +95,9 @@ def resolve_goal(task: str, opposite: str, labeler: str = "clip"):
     if " " not in task.strip():
         raise BadInput(f"--task: no task '{task}'.{nearest(task, task_names())} Or give a whole sentence.")
     if labeler == "clip" and not opposite.strip():
-        raise BadInput('--opposite: is missing; clip compares the goal with its opposite, e.g. "the drawer is closed"')
+        raise BadInput(
+            '--opposite: is missing; clip compares the goal with its opposite, e.g. "the drawer is closed"'
+        )
     return Goal(task, opposite, None)
 
 
@@ -94,7 +115,9 @@ def load_encoder(model: str, weights: str, goal):
         return load_open_clip(model, weights)
     name = model.partition(":")[2]
     if not name and goal.card is None:
-        raise BadInput("--model: 'in-domain' belongs to a task card; give in-domain:TASK, or an open_clip model")
+        raise BadInput(
+            "--model: 'in-domain' belongs to a task card; give in-domain:TASK, or an open_clip model"
+        )
     return in_domain_encoder(load_task(name) if name else goal.card, InDomainConfig(), 2, progress)
 
 
@@ -102,19 +125,19 @@ def judge(config: Config, dataset, goal, out: Path) -> None:
     """Ask, fit, measure and write."""
     from robot_rl.cli import judging
     from robot_rl.cli.arms import write_json
-    from robot_rl.rewards.model import RewardConfig
     from robot_rl.vision.cache import embed_dataset
 
-    camera = judging.one_camera(dataset, config.camera)
+    camera, settings = judging.one_camera(dataset, config.camera), reward_config(config)
+    oracle = config.labeler == "oracle"
+    if oracle:  # before the encoder, which may take minutes
+        labeler, score = judging.oracle_labeler(dataset, config.error_rate, config.seed), None
     encoder = load_encoder(config.model, config.weights, goal)
     with progress(dataset.info.total_frames, "embedding", "frames") as advance:
         vectors = embed_dataset(dataset, camera, encoder, advance)
-    if config.labeler == "oracle":
-        labeler, score = judging.oracle_labeler(dataset, config.error_rate, config.seed), None
-    else:
+    if not oracle:
         labeler = judging.clip_labeler(encoder, goal, vectors)
         score = labeler.score(vectors)
-    store = config.store or config.dataset.with_name(config.dataset.name + ".labels.sqlite")
+    store = config.store or beside(config.dataset, ".labels.sqlite")
     with progress(None, "labeling", "pairs") as advance:
         asked = judging.ask(dataset, camera, labeler, goal, store, config.pairs, config.seed, score, advance)
     print(f"labels: {asked.outcomes()} by {labeler.name} ({encoder.identity['origin']}) in {store}")
@@ -122,18 +145,30 @@ def judge(config: Config, dataset, goal, out: Path) -> None:
         print(f"note: {line}")
     if config.until == "preferences":
         return
-    model = judging.fit(vectors, asked, RewardConfig(seed=config.seed, **config.reward))
+    model = judging.fit(vectors, asked, settings)
     model.save(out / "reward", encoder.identity)
     mean, std = model.reward(vectors)
-    true = dataset.column("next.reward") if dataset.info.has_rewards else None
-    found = judging.quality(dataset, asked, model, vectors, true)
-    provenance = {"labeler": labeler.name, "task": goal.text, "opposite": goal.opposite,
-                  "encoder": encoder.identity["origin"], "pairs": config.pairs, "seed": config.seed}  # fmt: skip
-    judging.relabel_with(dataset, out / "dataset", mean, std, provenance)
-    write_json(out / "label.json", {**provenance, **found, "notes": warnings(dataset, encoder, labeler.name),
-                                    "store": str(store), "camera": camera})  # fmt: skip
+    found = judging.quality(dataset, asked, model, vectors, judging.true_reward(dataset))
+    provenance = {
+        "labeler": labeler.name,
+        "task": goal.text,
+        "opposite": goal.opposite,
+        "encoder": encoder.identity["origin"],
+        "pairs": config.pairs,
+        "seed": config.seed,
+    }
+    notes = warnings(dataset, encoder, labeler.name)
+    told = {**provenance, **found, "notes": notes, "store": str(store), "camera": camera}
+    write_json(out / "label.json", told)
     save_config(config, out / "config.yaml")
-    print(table(("measure", "value"), [(k, "-" if v is None else v) for k, v in found.items() if not isinstance(v, (list, dict))]))
+    # The dataset comes last and at once: killed before, the same command makes all of it again.
+    judging.relabel_with(dataset, out / "dataset", mean, std, provenance)
+    print(
+        table(
+            ("measure", "value"),
+            [(k, "-" if v is None else v) for k, v in found.items() if not isinstance(v, (list, dict))],
+        )
+    )
     print(f"labeled dataset: {out / 'dataset'}   next: robot-rl train {out / 'dataset'} --out runs/policy")
 
 

@@ -1,4 +1,4 @@
-"""The parts of a page that show a labeling: how good the answers are, and the learned reward over pictures."""
+"""The parts of a page that show a labeling: how good the answers are, and the learned reward by picture."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from robot_rl.report.page import Figure, Section, Table, Text
 from robot_rl.report.statistics import accuracy_by_quantile, order_within_episodes
 
 MEASURES = {
-    "held_out_agreement": "reward model agrees with held-out labels",
+    "held_out_agreement": "reward model repeats the labeler on held-out pairs (not: the labeler is right)",
     "calibration_error": "expected calibration error",
-    "undecided_share": "labels within 0.1 of one half",
+    "undecided_share": "share of labels within 0.1 of one half",
     "spread_over_signal": "ensemble's spread over the reward's own",
     "order_in_time": "rank correlation of reward with time in an episode, mean",
     "label_accuracy": "labels agree with the true reward",
@@ -31,16 +31,21 @@ def labels_section(found: Mapping[str, Any], labeled: Dataset, goal: str) -> Sec
     outcomes = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in found["outcomes"].items())
     rows = [[told, _number(found[name])] for name, told in MEASURES.items() if name in found]
     blocks: list[Any] = [
-        Text(f"Asked about pairs of frames: which is nearer to “{goal}”? Answers: {outcomes}. The figures below "
-             "are from held-out episodes, which no training pair touches."),
+        Text(
+            f"Asked about pairs of frames: which is nearer to “{goal}”? Answers: {outcomes}. The figures "
+            "below are from held-out episodes, which no training pair touches."
+        ),
         Table(["Measure", "Value"], rows),
-    ]  # fmt: skip
-    if "source.reward" in labeled.info.labels:
+    ]
+    if found.get("label_accuracy") is not None:
         blocks.append(_by_gap(labeled.column("source.reward"), pairs, p))
     decided = p != 0.5
     if decided.any():
         agree, sure = ((said > 0.5) == (p > 0.5))[decided], np.maximum(said, 1 - said)[decided]
-        caption = "The reward model's confidence against its agreement with held-out labels; on the dashed line confidence is right."
+        caption = (
+            "The reward model's confidence against its agreement with held-out labels; on the dashed line "
+            "confidence is right."
+        )
         blocks.append(Figure(figures.reliability(sure, agree), caption, title="Reliability", half=True))
     return Section("Labels", *blocks)
 
@@ -53,7 +58,9 @@ def _by_gap(true: np.ndarray, pairs: np.ndarray, p: np.ndarray) -> Figure:
     gap = true[pairs[:, 1]] - true[pairs[:, 0]]
     keep = (gap != 0) & (p != 0.5)
     bins = accuracy_by_quantile(np.abs(gap)[keep], ((p > 0.5) == (gap > 0))[keep], 5)
-    caption = "Labels against the true reward, which was not used in labeling, by how far apart the frames are."
+    caption = (
+        "Labels against the true reward, which was not used in labeling, by how far apart the frames are."
+    )
     image = figures.accuracy_by_gap(bins.edges, bins.accuracy, bins.count, label="gap in true reward")
     return Figure(image, caption, title="Label accuracy by gap", half=True)
 
@@ -63,18 +70,31 @@ def reward_section(labeled: Dataset, camera: str) -> Section:
     mean = labeled.column("reward.mean")
     order = order_within_episodes(mean, labeled.episode_index)
     strips = [
-        Figure(strip(labeled, camera, index), f"Episode {index}: {what}. The band is one standard deviation of the "
-               "ensemble; a dashed line is the true reward where the dataset has one.", title=title)
+        Figure(
+            strip(labeled, camera, index),
+            f"Episode {index}: {what}. The band is one standard deviation of "
+            "the ensemble; a dashed line is the true reward where the dataset has one.",
+            title=title,
+        )
         for index, what, title in _good_and_bad(labeled, mean)
-    ]  # fmt: skip
+    ]
     return Section(
         "Learned reward",
         *strips,
-        Figure(figures.progress_order(order), "Rank correlation of reward with time in each episode. Undirected play "
-               "spreads around zero; demonstrations should lie near one.", title="Order in time", half=True),
-        Figure(figures.histogram(mean, "learned reward"), "All frames of the dataset, in standard deviations.",
-               title="Distribution", half=True),
-    )  # fmt: skip
+        Figure(
+            figures.progress_order(order),
+            "Rank correlation of reward with time in each episode. Undirected "
+            "play spreads around zero; demonstrations should lie near one.",
+            title="Order in time",
+            half=True,
+        ),
+        Figure(
+            figures.histogram(mean, "learned reward"),
+            "All frames of the dataset, in standard deviations.",
+            title="Distribution",
+            half=True,
+        ),
+    )
 
 
 def _good_and_bad(labeled: Dataset, mean: np.ndarray) -> list[tuple[int, str, str]]:
@@ -95,6 +115,12 @@ def strip(labeled: Dataset, camera: str, index: int) -> str:
     steps = frame_steps(len(episode), 8)
     frames = np.asarray(episode.observations[f"image.{camera}"][steps])
     return filmstrip(
-        frames, steps / episode.fps, episode.labels["reward.mean"], episode.labels["reward.std"],
-        true=episode.labels.get("source.reward"), success=episode.success, title="", fps=episode.fps,
-    )  # fmt: skip
+        frames,
+        steps / episode.fps,
+        episode.labels["reward.mean"],
+        episode.labels["reward.std"],
+        true=episode.labels.get("source.reward"),
+        success=episode.success,
+        title="",
+        fps=episode.fps,
+    )

@@ -18,11 +18,17 @@ from robot_rl.errors import BadInput, RobotRLError, nearest
 
 # verb -> (module, one line of help), in the order of the work; a new verb is one more line.
 VERBS = {
-    "demo": ("robot_rl.cli.demo", "Run the whole job on one task: poor episodes in, a policy that works out."),
+    "demo": (
+        "robot_rl.cli.demo",
+        "Run the whole job on one task: poor episodes in, a policy that works out.",
+    ),
     "collect": ("robot_rl.cli.collect", "Collect a dataset of chosen quality in simulation."),
     "import": ("robot_rl.cli.import_", "Bring a dataset of another format into robot-rl's own."),
     "inspect": ("robot_rl.cli.inspect", "Print what a dataset holds: episodes, ranges, rewards, labels."),
-    "label": ("robot_rl.cli.label", "Label a dataset from one sentence: preferences, a reward, a new version."),
+    "label": (
+        "robot_rl.cli.label",
+        "Label a dataset from one sentence: preferences, a reward, a new version.",
+    ),
     "reward": ("robot_rl.cli.reward", "Apply a reward model that was fitted before to another dataset."),
     "train": ("robot_rl.cli.train", "Train a policy on a labeled dataset."),
     "evaluate": ("robot_rl.cli.evaluate", "Measure a policy's success in simulation and film it."),

@@ -34,9 +34,13 @@ def main(config: Config) -> None:
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: not a labeling ({type(error).__name__}); `robot-rl label` writes one") from error
+        raise BadInput(
+            f"{path}: not a labeling ({type(error).__name__}); `robot-rl label` writes one"
+        ) from error
     labeled = Dataset.open(config.labeling / "dataset")
-    notes = [Callout("warn", note) for note in found["notes"]] or [Callout("info", f"Judge: {found['encoder']}.")]
+    notes = [Callout("warn", note) for note in found["notes"]] or [
+        Callout("info", f"Judge: {found['encoder']}.")
+    ]
     sections = [
         Section("", *notes),
         labels_section(found, labeled, found["task"]),
@@ -46,7 +50,9 @@ def main(config: Config) -> None:
         sections.append(policies_section(config.policies))
     out = config.out or config.labeling / "report.html"
     subtitle = f"Labels by {found['labeler']} and the reward learned from them, on {config.labeling.name}."
-    write_page(out, found["task"], subtitle, sections, footer=f"robot_rl {__version__} · seed {found['seed']}")
+    write_page(
+        out, found["task"], subtitle, sections, footer=f"robot_rl {__version__} · seed {found['seed']}"
+    )
     print(out)
 
 
@@ -67,8 +73,13 @@ def policies_section(policies: tuple[Path, ...]):
             f"{error['rms_in_std']:.3f}" if error and error['rms_in_std'] is not None else None,
             f"{success['success']:.2f}" if success else None,
         ])  # fmt: skip
-    caption = "Action error: root mean square on held-out episodes, in standard deviations of each action part."
-    return Section("Policies", Table(["Run", "Algorithm", "Action error", "Success"], rows, caption=caption, align="llrr"))
+    caption = (
+        "Action error: root mean square on held-out episodes, in standard deviations of each action part."
+    )
+    return Section(
+        "Policies",
+        Table(["Run", "Algorithm", "Action error", "Success"], rows, caption=caption, align="llrr"),
+    )
 
 
 def _read(path: Path) -> dict | None:

@@ -27,6 +27,9 @@ class Config:
 
 def main(config: Config) -> None:
     """Embed the frames with the reward model's own encoder and write next.reward, reward.mean, reward.std."""
+    from robot_rl.errors import need
+
+    need("torch", "vlm")
     from robot_rl.cli import judging
     from robot_rl.cli.common import load_config, table
     from robot_rl.cli.label import Config as LabelConfig
@@ -43,7 +46,9 @@ def main(config: Config) -> None:
     with progress(dataset.info.total_frames, "embedding", "frames") as advance:
         vectors = embed_dataset(dataset, camera, encoder, advance)
     mean, std = model.reward(vectors)
-    judging.relabel_with(dataset, config.out, mean, std, {"reward_model": str(config.model), "task": made.task})
+    judging.relabel_with(
+        dataset, config.out, mean, std, {"reward_model": str(config.model), "task": made.task}
+    )
     rows = [("reward.mean", float(mean.min()), float(mean.mean()), float(mean.max())),
             ("reward.std", float(std.min()), float(std.mean()), float(std.max()))]  # fmt: skip
     print(table(("column", "min", "mean", "max"), rows))

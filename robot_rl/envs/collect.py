@@ -72,6 +72,7 @@ def _metadata(plan: Plan) -> dict:
         "quality": plan.card.quality,
         "seed": plan.seed,
         "episodes": plan.episodes,
+        "steps": plan.card.steps,
         "state_units": [part.unit for part in plan.task.state],
         "action_units": [part.unit for part in plan.task.actions],
         "licence": plan.card.licence,
@@ -82,7 +83,8 @@ def _metadata(plan: Plan) -> dict:
 def _check_same(dataset: Dataset, plan: Plan) -> Dataset:
     from robot_rl.errors import BadInput
 
-    wanted, found = _metadata(plan), dict(dataset.info.metadata)
+    wanted = {**_metadata(plan), "cameras": [plan.task.camera.name] if plan.images else []}
+    found = {**dataset.info.metadata, "cameras": list(dataset.info.cameras)}
     for field, value in wanted.items():
         if found.get(field) != value:
             raise BadInput(

@@ -138,7 +138,7 @@ _BAR_OFFSET = {"drawer_close": (0.0, 0.0, -0.05)}
 
 
 def _make_world(name: str) -> Any:
-    """Make Meta-World's environment with seeded, visible, unfrozen goals; raises BadInput for unknown names."""
+    """Make Meta-World's environment with seeded, visible, unfrozen goals; BadInput for unknown names."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         worlds = need("metaworld.env_dict", "sim").ALL_V3_ENVIRONMENTS
@@ -156,5 +156,7 @@ def make_task(card: TaskCard, render_mode: str | None = None, size: int | None =
     """Make a card's environment; raises BadInput for a family that is not known."""
     family = card.environment.partition(":")[0]
     if family != "metaworld":
-        raise BadInput(f"{card.name}: environment family '{family}' is unknown.{nearest(family, ['metaworld'])}")
+        raise BadInput(
+            f"{card.name}: environment family '{family}' is unknown.{nearest(family, ['metaworld'])}"
+        )
     return MetaWorldTask(card, render_mode, size)

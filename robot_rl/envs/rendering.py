@@ -8,11 +8,12 @@ import os
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("LP_NUM_THREADS", "0")
 
-import mujoco
 import numpy as np
 
-from robot_rl.errors import BadInput, nearest
+from robot_rl.errors import BadInput, nearest, need
 from robot_rl.specs.tasks import Camera
+
+mujoco = need("mujoco", "sim")
 
 
 class CardCamera:
@@ -48,7 +49,7 @@ class CardCamera:
 
 
 def _hide(model: mujoco.MjModel, body: str) -> None:
-    """Make a body's shapes invisible, which also skips them in drawing; raises BadInput for unknown bodies."""
+    """Make a body's shapes invisible, which also skips them in drawing; BadInput for unknown bodies."""
     index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, body)
     if index < 0:
         known = [model.body(i).name for i in range(model.nbody)]

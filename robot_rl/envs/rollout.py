@@ -79,7 +79,9 @@ def _episodes(work: Sequence[tuple[TaskCard, Path, int]]) -> list[tuple[int, boo
     return rows
 
 
-def film(task: TaskCard, checkpoint: Path, seed: int, size: int = 256, every: int = 2) -> tuple[np.ndarray, bool]:
+def film(
+    task: TaskCard, checkpoint: Path, seed: int, size: int = 256, every: int = 2
+) -> tuple[np.ndarray, bool]:
     """Film one episode: pictures (n, size, size, 3) uint8, one in `every` steps, and whether it succeeded."""
     from robot_rl.envs.metaworld_task import make_task
     from robot_rl.policies.policy import MlpPolicy

@@ -26,7 +26,8 @@ def ladders(task: str, opposite: str, scales: Sequence[Scale] = ()) -> tuple[Lad
     if not scales:
         return (Ladder(((opposite,), (task,))),)
     return tuple(
-        Ladder(tuple(tuple(sentences(scale, level)) for level in range(len(scale.levels)))) for scale in scales
+        Ladder(tuple(tuple(sentences(scale, level)) for level in range(len(scale.levels))))
+        for scale in scales
     )
 
 
@@ -64,7 +65,11 @@ class ClipLabeler:
             "tie": self._tie,
             "ladders": [[list(rung) for rung in ladder.rungs] for ladder in self._ladders],
         }
-        return {"model": f"{encoder['kind']}: {encoder['model']}", "prompt_version": "ladders-1", "params": params}
+        return {
+            "model": f"{encoder['kind']}: {encoder['model']}",
+            "prompt_version": "ladders-1",
+            "params": params,
+        }
 
     def score(self, vectors: np.ndarray) -> np.ndarray:
         """Return (n,) float64 scores of picture vectors (n, D): 0 farthest, number of ladders nearest."""

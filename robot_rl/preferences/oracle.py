@@ -1,4 +1,4 @@
-"""The labeler `oracle`: answers from a known true reward, with chosen errors. For tests and ablations only."""
+"""The labeler `oracle`: answers from a known true reward, with chosen errors; for tests and ablations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class OracleLabeler:
 
     name = "oracle"
 
-    def __init__(self, rewards: np.ndarray, error_rate: float = 0.0, always_first: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self, rewards: np.ndarray, error_rate: float = 0.0, always_first: float = 0.0, seed: int = 0
+    ) -> None:
         """`rewards` is (N,) over the dataset's frames; the rates are in [0, 1]."""
         for field, value in (("error_rate", error_rate), ("always_first", always_first)):
             if not 0.0 <= value <= 1.0:
@@ -32,7 +34,11 @@ class OracleLabeler:
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        return {"model": "true reward", "prompt_version": "none", "params": {**self._params, "rewards": self._mark}}
+        return {
+            "model": "true reward",
+            "prompt_version": "none",
+            "params": {**self._params, "rewards": self._mark},
+        }
 
     def label(self, questions: Sequence[Question], frames: FrameSource) -> Iterable[Preference]:
         """Answer a batch without looking at the pictures."""

@@ -16,13 +16,14 @@ def random_pairs(candidates: np.ndarray, count: int, seed: int) -> list[Pair]:
 def stratified_pairs(
     candidates: np.ndarray, score: np.ndarray, count: int, seed: int, share: float = 1 / 3, top: float = 0.15
 ) -> list[Pair]:
-    """Like `random_pairs`, but in a `share` of pairs one frame is from the `top` part by the judge's own score.
+    """Like `random_pairs`, but in a `share` of pairs one frame is of the `top` part by the judge's own score.
 
     Poor data shows little of what is near the goal; uniform pairs would hardly ask about it. `score` is (n,)
     beside `candidates`. Which frame comes first is a coin's toss.
     """
     if len(score) != len(candidates):
         raise BadInput(f"pairs: {len(score)} scores for {len(candidates)} frames; there must be one for each")
+    _check(candidates)
     rng = np.random.default_rng(seed)
     best = candidates[score >= np.quantile(score, 1 - top)]
     special = round(count * share)
@@ -30,9 +31,13 @@ def stratified_pairs(
     return [pairs[i] for i in rng.permutation(len(pairs))]
 
 
-def _pairs(first: np.ndarray, second: np.ndarray, count: int, rng: np.random.Generator) -> list[Pair]:
-    if len(np.unique(second)) < 2:
+def _check(candidates: np.ndarray) -> None:
+    if len(np.unique(candidates)) < 2:
         raise BadInput("pairs: at least 2 different frames are needed")
+
+
+def _pairs(first: np.ndarray, second: np.ndarray, count: int, rng: np.random.Generator) -> list[Pair]:
+    _check(second)
     found: list[Pair] = []
     while len(found) < count:
         a, b = rng.choice(first, count), rng.choice(second, count)

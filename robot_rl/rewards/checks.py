@@ -61,5 +61,8 @@ def check_vector(name: str, values: np.ndarray, count: int, low: float, high: fl
     good = np.isfinite(values) & (values >= low) & (values <= high)
     if not good.all():
         row = int(np.argmin(good))
-        raise BadInput(f"{name}: {values[row]:g} at index {row}; must be finite and in [{low:g}, {high:g}]")
+        limits = "".join(
+            f" and {sign} {limit:g}" for sign, limit in ((">=", low), ("<=", high)) if np.isfinite(limit)
+        )
+        raise BadInput(f"{name}: {values[row]:g} at index {row}; every value must be finite{limits}")
     return values

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import relu
@@ -59,52 +61,58 @@ def rewards_of(weights: dict[str, Tensor], features: Tensor) -> Tensor:
     return torch.bmm(hidden, weights[f"weight_{last}"]).squeeze(-1)
 
 
-def train_heads(
-    weights: dict[str, Tensor],
-    features: Tensor,  # (n, F) float32, standardised
-    pairs: Tensor,  # (M, 2) int64, rows of `features`
-    p: Tensor,  # (M,) float32
-    importance: Tensor,  # (M,) float32, mean 1
+def fit_heads(
+    features: np.ndarray,  # (n, F) float32, standardised
+    pairs: np.ndarray,  # (M, 2) int64, rows of `features`
+    p: np.ndarray,  # (M,)
+    importance: np.ndarray,  # (M,), mean 1
     config: RewardConfig,
-    generator: torch.Generator,
-) -> Tensor:
-    """Train the ensemble's `weights` in place and return the members' noise rates (K,).
+) -> tuple[dict[str, Tensor], np.ndarray]:
+    """Train an ensemble; return its weights and the members' noise rates (K,) float32.
 
     AdamW, its rate falling to 0 by a cosine; each member draws its own resample and order of the pairs.
     The noise follows the pairs that a member's resample left out: on its own it would come out too low,
     as a network learns flipped labels by heart.
     """
+    generator = torch.Generator().manual_seed(config.seed)
+    weights = init_heads(config.members, (features.shape[1], *config.hidden, 1), generator)
     theta = torch.full((config.members, 1), math.log(2 * NOISE_RATE / (1 - 2 * NOISE_RATE)))
     optimizer = _optimizer(weights, theta, config)
     updates = max(config.epochs * math.ceil(len(pairs) / config.batch_size), MIN_UPDATES)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
+    labels = _Labels(*(torch.from_numpy(a) for a in (features, pairs, np.float32(p), np.float32(importance))))
     drawn = _resample(len(pairs), config, generator)
-    unseen = _unseen(drawn)
-    batches = _batches(drawn, config.batch_size, generator)
-
-    def differences(rows: Tensor) -> Tensor:
-        """r_second - r_first (K, B) of each member's own `rows` (K, B) of the pairs."""
-        first, second = rewards_of(weights, features[pairs[rows].movedim(-1, 1).flatten(1)]).chunk(2, dim=1)
-        return second - first
-
+    unseen, batches = _unseen(drawn), _batches(drawn, config.batch_size, generator)
     for _ in range(updates):
         rows = next(batches)
-        difference = differences(rows)
         noise = noise_of(theta) if config.learn_noise else torch.zeros_like(theta)
-        loss = importance[rows] * label_loss(difference, p[rows], noise.detach())
-        loss = (loss + SCALE_PENALTY * difference.square()).mean(1).sum()  # no member feels the others
+        loss = labels.loss(weights, rows, noise.detach())
         if config.learn_noise:
             rows = torch.multinomial(unseen, rows.shape[1], replacement=True, generator=generator)
-            with torch.no_grad():
-                difference = differences(rows)
-            loss = loss + (importance[rows] * label_loss(difference, p[rows], noise)).mean(1).sum()
+            loss = loss + labels.loss({name: w.detach() for name, w in weights.items()}, rows, noise)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-    for parameter in (*weights.values(), theta):
-        parameter.requires_grad_(False)
-    return noise_of(theta).flatten() if config.learn_noise else torch.zeros(config.members)
+    noise = noise_of(theta) if config.learn_noise else torch.zeros_like(theta)
+    return {name: w.detach() for name, w in weights.items()}, noise.detach().flatten().numpy()
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """What the ensemble learns from, as tensors."""
+
+    features: Tensor  # (n, F)
+    pairs: Tensor  # (M, 2)
+    p: Tensor  # (M,)
+    importance: Tensor  # (M,)
+
+    def loss(self, weights: dict[str, Tensor], rows: Tensor, noise_rate: Tensor) -> Tensor:
+        """Loss of each member's own `rows` (K, B) of the pairs; summed, so that none feels the others."""
+        frames = self.pairs[rows].movedim(-1, 1).flatten(1)  # (K, 2B): all first ones, then all second ones
+        first, second = rewards_of(weights, self.features[frames]).chunk(2, dim=1)
+        loss = self.importance[rows] * label_loss(second - first, self.p[rows], noise_rate)
+        return (loss + SCALE_PENALTY * (second - first).square()).mean(1).sum()
 
 
 def _optimizer(weights: dict[str, Tensor], theta: Tensor, config: RewardConfig) -> torch.optim.Optimizer:

@@ -49,7 +49,7 @@ def pair_accuracy(
     out, an equal score counts one half, and without a pair left it is NaN. Raises BadInput.
     """
     if (p is None) == (gap is None):
-        raise BadInput("pair_accuracy: give either p (labels in [0, 1]) or gap (differences of a true reward)")
+        raise BadInput("pair_accuracy: give either p (labels) or gap (differences of a true reward)")
     score = check_vector("score", score, np.size(score), -np.inf)
     pairs = check_pairs(pairs, len(score))
     if p is not None:
@@ -78,9 +78,7 @@ def accuracy_by_gap(score: np.ndarray, true: np.ndarray, pairs: np.ndarray, bins
     return GapAccuracy(_share(right), _share(clear), by_bin, np.array([len(part) for part in parts]))
 
 
-def holdout_report(
-    model: PairModel, features: np.ndarray, pairs: np.ndarray, p: np.ndarray
-) -> HoldoutReport:
+def holdout_report(model: PairModel, features: np.ndarray, pairs: np.ndarray, p: np.ndarray) -> HoldoutReport:
     """Compare `model` with labels `p` (M,) of `pairs` (M, 2) that it was not fitted on; raises BadInput."""
     pairs = check_pairs(pairs, len(features))
     p = check_vector("p", p, len(pairs), 0, 1)
@@ -117,7 +115,7 @@ def _share(right: np.ndarray, counted: np.ndarray | slice = slice(None)) -> floa
 
 
 def _calibration_error(q: np.ndarray, p: np.ndarray, bins: int = 10) -> float:
-    """Sum over bins of count / M * |mean p - mean q|, both for the side that q takes (Guo et al. 2017, eq. 3).
+    """Sum over bins of count / M * |mean p - mean q|, for the side that q takes (Guo et al. 2017, eq. 3).
 
     `q` (M,) is the model's probability, `p` (M,) the soft label in place of the paper's right or wrong.
     """

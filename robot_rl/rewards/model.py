@@ -17,7 +17,7 @@ from torch import Tensor
 from robot_rl.rewards import storage
 from robot_rl.rewards.checks import check_features, check_pairs, check_vector, chunks
 from robot_rl.rewards.config import RewardConfig
-from robot_rl.rewards.heads import init_heads, rewards_of, train_heads
+from robot_rl.rewards.heads import fit_heads, rewards_of
 
 __all__ = ["RewardConfig", "RewardModel"]
 _FLAT = 1e-6  # logits; a member whose rewards spread less says nothing, and must not be blown up to std 1
@@ -64,21 +64,11 @@ class RewardModel:
         importance = _importance(weights, len(pairs))
         mean, std = _moments(features)
         used, rows = np.unique(pairs, return_inverse=True)  # only these frames are held as tensors
-        generator = torch.Generator().manual_seed(config.seed)
-        heads = init_heads(config.members, (features.shape[1], *config.hidden, 1), generator)
-        noise = train_heads(
-            heads,
-            torch.from_numpy(_standardised(features[used], mean, std)),
-            torch.from_numpy(rows.reshape(pairs.shape)),
-            torch.from_numpy(p.astype(np.float32)),
-            torch.from_numpy(importance.astype(np.float32)),
-            config,
-            generator,
-        )
+        inputs = (_standardised(features[used], mean, std), rows.reshape(pairs.shape), p, importance)
+        heads, noise = fit_heads(*inputs, config)
         counts = {"frames": len(features), "pairs": len(pairs), "ties": int((p == 0.5).sum())}
         unit = np.ones(config.members, np.float32)
-        raw = cls(config, heads, mean, std, 0 * unit, unit, noise.numpy(), counts)
-        return raw._in_units_of(features)
+        return cls(config, heads, mean, std, 0 * unit, unit, noise, counts)._in_units_of(features)
 
     def reward(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and std (N,) float32 over the members' rewards of `features` (N, F); raises BadInput."""

@@ -1,4 +1,4 @@
-"""Writes a learned reward into a new version of a dataset; the source's own reward is kept under another name."""
+"""Writes learned rewards into a new version of a dataset and keeps the source's own under another name."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def relabel_dataset(
     std = check_vector(STD, values[1], frames, 0).astype(np.float32)
     columns = {layout.REWARD: mean, MEAN: mean, STD: std}
     labels = dataset.info.labels
-    # Beside "reward.mean" stands a learned "next.reward"; beside "source.reward" the true one is safe already.
+    # Beside "reward.mean", "next.reward" is a learned one; beside "source.reward", the true one is safe.
     if dataset.info.has_rewards and MEAN not in labels and SOURCE_REWARD not in labels:
         columns[SOURCE_REWARD] = dataset.column(layout.REWARD)
     kept = SOURCE_REWARD in columns or SOURCE_REWARD in labels
     record = {"reward_source": "learned", "source_reward_column": SOURCE_REWARD if kept else None}
-    return relabel(dataset, path, columns, provenance={**record, **provenance})
+    return relabel(dataset, path, columns, provenance={**provenance, **record})

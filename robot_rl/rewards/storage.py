@@ -55,14 +55,19 @@ def write_model(
         }
         layout.write_json(content, building / META)
         layout.sync_tree(building)
-        aside = building.with_name(building.name + ".old")  # one rename cannot replace a folder that is full
-        if folder.exists():
-            os.rename(folder, aside)
-        os.rename(building, folder)
-        shutil.rmtree(aside, ignore_errors=True)
+        _replace(folder, building)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     layout.sync(folder.parent)
+
+
+def _replace(folder: Path, building: Path) -> None:
+    """Rename `building` to `folder`; what is there steps aside first, as a rename replaces no full folder."""
+    aside = building.with_name(building.name + ".old")
+    if folder.exists():
+        os.rename(folder, aside)
+    os.rename(building, folder)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def read_model(folder: Path, identity: Mapping[str, Any] | None) -> Loaded:

@@ -77,9 +77,13 @@ class Scale(SpecModel):
             holds = np.ones(count, bool)
             for name, (low, high) in level.when.items():
                 if name not in quantities:
-                    raise BadInput(f"scale '{self.name}': unknown quantity '{name}'.{nearest(name, quantities)}")
+                    raise BadInput(
+                        f"scale '{self.name}': unknown quantity '{name}'.{nearest(name, quantities)}"
+                    )
                 value = quantities[name]
-                holds &= (value >= (-np.inf if low is None else low)) & (value < (np.inf if high is None else high))
+                holds &= (value >= (-np.inf if low is None else low)) & (
+                    value < (np.inf if high is None else high)
+                )
             found[holds] = index
         return found
 

@@ -57,7 +57,7 @@ class ImageTextEncoder:
 
 
 def fit_size(pictures: np.ndarray, size: int) -> np.ndarray:
-    """Bring pictures (n, H, W, 3) uint8 to (n, size, size, 3), averaging areas; raises BadInput if too small."""
+    """Bring pictures (n, H, W, 3) uint8 to (n, size, size, 3), averaging areas; BadInput if too small."""
     if pictures.ndim != 4 or pictures.shape[-1] != 3 or pictures.dtype != np.uint8:
         raise BadInput(f"pictures must be (n, H, W, 3) uint8, not {pictures.dtype} {pictures.shape}")
     height, width = pictures.shape[1:3]
@@ -81,16 +81,20 @@ def load_open_clip(name: str, weights: str, device: str = "cpu") -> ImageTextEnc
     """
     open_clip = import_open_clip()
     if name not in open_clip.list_models():
-        raise BadInput(f"--model: open_clip has no architecture '{name}'.{_few(name, open_clip.list_models())}")
+        raise BadInput(
+            f"--model: open_clip has no architecture '{name}'.{_few(name, open_clip.list_models())}"
+        )
     local = Path(weights).expanduser()
     if not local.is_file() and weights not in open_clip.list_pretrained_tags_by_model(name):
         tags = open_clip.list_pretrained_tags_by_model(name)
-        raise BadInput(f"--weights: no file and no pretrained tag '{weights}' of {name}.{_few(weights, tags)}")
+        raise BadInput(
+            f"--weights: no file and no pretrained tag '{weights}' of {name}.{_few(weights, tags)}"
+        )
     try:
         model, _, transform = open_clip.create_model_and_transforms(
             name, pretrained=str(local) if local.is_file() else weights, device=device, weights_only=True
         )
-    except (RuntimeError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # torch, pickle, safetensors and the hub each raise kinds of their own
         text = " ".join(str(error).split())[:200]
         raise BadInput(f"--weights: '{weights}' could not be loaded into {name}: {text}") from error
     normal = transform.transforms[-1]
@@ -100,7 +104,12 @@ def load_open_clip(name: str, weights: str, device: str = "cpu") -> ImageTextEnc
 
 def _pretrained_identity(name: str, weights: str, local: Path) -> dict[str, Any]:
     mark = _file_hash(local) if local.is_file() else weights
-    return {"kind": "open_clip", "model": name, "weights": mark, "origin": f"open_clip {name}, weights {weights}"}
+    return {
+        "kind": "open_clip",
+        "model": name,
+        "weights": mark,
+        "origin": f"open_clip {name}, weights {weights}",
+    }
 
 
 def _few(name: str, known: Sequence[str]) -> str:
@@ -125,7 +134,9 @@ def new_small_clip(architecture: Mapping[str, Any]) -> torch.nn.Module:
 
     # A new dict each: open_clip's configuration classes keep what they are given.
     vision = {key: tuple(v) if isinstance(v, list) else v for key, v in architecture["vision_cfg"].items()}
-    return CLIP(embed_dim=architecture["embed_dim"], vision_cfg=vision, text_cfg=dict(architecture["text_cfg"]))
+    return CLIP(
+        embed_dim=architecture["embed_dim"], vision_cfg=vision, text_cfg=dict(architecture["text_cfg"])
+    )
 
 
 def save_small(folder: Path, model: torch.nn.Module, record: Mapping[str, Any]) -> None:
@@ -134,7 +145,11 @@ def save_small(folder: Path, model: torch.nn.Module, record: Mapping[str, Any]) 
 
     folder.mkdir(parents=True, exist_ok=True)
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, str(folder / "weights.safetensors"))
-    content = {"format_version": FORMAT_VERSION, **record, "weights": _file_hash(folder / "weights.safetensors")}
+    content = {
+        "format_version": FORMAT_VERSION,
+        **record,
+        "weights": _file_hash(folder / "weights.safetensors"),
+    }
     temporary = folder / "encoder.json.tmp"
     temporary.write_text(json.dumps(content, indent=2))
     temporary.rename(folder / "encoder.json")
@@ -147,10 +162,16 @@ def load_small(folder: Path) -> ImageTextEncoder:
     path = folder / "encoder.json"
     try:
         record = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: not an encoder of robot-rl ({type(error).__name__}); train one anew") from error
-    if record.get("format_version") != FORMAT_VERSION:
-        raise BadInput(f"{path}: format_version is {record.get('format_version')}, this version reads {FORMAT_VERSION}")
+        version = record["format_version"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadInput(
+            f"{path}: not an encoder of robot-rl ({type(error).__name__}); remove its folder to train it anew"
+        ) from error
+    if version != FORMAT_VERSION:
+        raise BadInput(f"{path}: format_version is {version}, this version reads {FORMAT_VERSION}")
+    lacks = [name for name in ("name", "architecture", "origin", "weights") if name not in record]
+    if lacks:
+        raise BadInput(f"{path}: lacks the field '{lacks[0]}'; remove its folder to train it anew")
     model = new_small_clip(record["architecture"])
     try:
         model.load_state_dict(load_file(str(folder / "weights.safetensors")))
@@ -158,5 +179,10 @@ def load_small(folder: Path) -> ImageTextEncoder:
         raise BadInput(f"{folder}/weights.safetensors: damaged or of another model: {error}"[:300]) from error
     context = record["architecture"]["text_cfg"]["context_length"]
     tokenizer = import_open_clip().get_tokenizer("ViT-B-32", context_length=context)
-    identity = {"kind": "in-domain", "model": record["name"], "weights": record["weights"], "origin": record["origin"]}
+    identity = {
+        "kind": "in-domain",
+        "model": record["name"],
+        "weights": record["weights"],
+        "origin": record["origin"],
+    }
     return ImageTextEncoder(model, tokenizer, identity, record["architecture"]["vision_cfg"]["image_size"])

@@ -39,7 +39,12 @@ class InDomainConfig:
 
     def architecture(self) -> dict:
         """Return the model in open_clip's terms."""
-        vision = {"image_size": self.image_size, "layers": [1, 1, 1, 1], "width": self.width, "head_width": 64}
+        vision = {
+            "image_size": self.image_size,
+            "layers": [1, 1, 1, 1],
+            "width": self.width,
+            "head_width": 64,
+        }
         text = {"context_length": 24, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 1}
         return {"embed_dim": self.embed_dim, "vision_cfg": vision, "text_cfg": text}
 
@@ -59,7 +64,7 @@ def train_in_domain(
     config: InDomainConfig,
     progress: Callable[[int, str], object] | None = None,
 ) -> None:
-    """Train on pictures (N, size, size, 3) uint8 and their levels (N, scales); write the model to `folder`."""
+    """Train on pictures (N, size, size, 3) uint8 and levels (N, scales); write the model to `folder`."""
     torch.manual_seed(config.seed)
     model = new_small_clip(config.architecture())
     told = captions(task.scales)
@@ -86,7 +91,7 @@ def train_in_domain(
             progress(1, f"loss {float(loss.detach()):.2f}" if step % 10 == 0 else "")
     origin = (
         f"small open_clip model trained in-domain by robot-rl on {len(images)} pictures of random simulator "
-        f"states of {task.name}, with {len(told.texts)} sentences from the words of its task card; no reward read"
+        f"states of {task.name}, with {len(told.texts)} sentences from its task card's words; no reward read"
     )
     record = {"name": f"in-domain {task.name}", "architecture": config.architecture(), "origin": origin}
     save_small(folder, model.eval(), {**record, "config": asdict(config)})
@@ -114,7 +119,9 @@ def _schedule(step: int, steps: int, warm: int = 30) -> float:
 
 def _vary(pictures: torch.Tensor, shift: int = 2) -> torch.Tensor:
     """Normalise, and vary brightness, colour and place a little, as a camera in another light would."""
-    values = (pictures.float() / 255.0 - torch.tensor(_MEAN).view(1, 3, 1, 1)) / torch.tensor(_STD).view(1, 3, 1, 1)
+    values = (pictures.float() / 255.0 - torch.tensor(_MEAN).view(1, 3, 1, 1)) / torch.tensor(_STD).view(
+        1, 3, 1, 1
+    )
     n, _, height, width = values.shape
     values = values * (0.9 + 0.2 * torch.rand(n, 1, 1, 1)) + 0.1 * (torch.rand(n, 3, 1, 1) - 0.5)
     padded = torch.nn.functional.pad(values, (shift,) * 4, mode="replicate")

@@ -28,7 +28,7 @@ class Row:
         if goal is None:
             return cls(name, value, unit, note=note)
         way, bound = goal
-        return cls(name, value, unit, f"{way} {bound:g}", value >= bound if way == ">=" else value <= bound, note)
+        return cls(name, value, unit, f"{way} {bound:g}", bool(value >= bound if way == ">=" else value <= bound), note)
 
 
 def report(name: str, rows: list[Row]) -> None:
