@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 from collections.abc import Iterable
 from types import ModuleType
 
@@ -31,7 +32,22 @@ def need(module: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
-        raise BadInput(
-            f"module '{module}' is not installed; it belongs to the extra '{extra}': "
-            f'pip install "robot-rl[{extra}]"'
-        ) from error
+        raise _missing(module, extra) from error
+
+
+def need_installed(module: str, extra: str) -> None:
+    """Say which extra brings an optional module if it is not there; it is not imported."""
+    # Importing here could come before what must precede it: mujoco chooses its renderer at its import.
+    try:
+        found = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        raise _missing(module, extra)
+
+
+def _missing(module: str, extra: str) -> BadInput:
+    return BadInput(
+        f"module '{module}' is not installed; it belongs to the extra '{extra}': "
+        f'pip install "robot-rl[{extra}]"'
+    )

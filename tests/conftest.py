@@ -81,7 +81,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def tiny_judge(cache: Path) -> Path:
-    """The folder of an in-domain model of drawer_open, hardly trained, where commands look for the full one."""
+    """The folder of a hardly trained model of drawer_open, where commands look for the full one."""
     pytest.importorskip("metaworld")
     from robot_rl.cli.judging import encoder_folder
     from robot_rl.envs.random_states import random_states
@@ -99,9 +99,8 @@ def tiny_judge(cache: Path) -> Path:
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset of drawer_open as `robot-rl collect` makes it: 4 episodes of 15 steps. Do not write to it."""
     pytest.importorskip("metaworld")
+    from robot_rl.envs.collect import collect
     from tests.envs.plans import make_plan
 
     path = tmp_path_factory.mktemp("collected") / "data"
-    from robot_rl.envs.collect import collect
-
     return collect(make_plan(path, episodes=4, steps=15), workers=1).root

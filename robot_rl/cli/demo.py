@@ -91,7 +91,7 @@ def main(config: Config) -> None:
 
 def check(config: Config) -> None:
     """Refuse what would fail after minutes, before anything is written; raises BadInput."""
-    from robot_rl.errors import BadInput, need
+    from robot_rl.errors import BadInput, need_installed
     from robot_rl.specs.dataset_cards import load_dataset_card
     from robot_rl.specs.tasks import load_task
 
@@ -110,7 +110,7 @@ def check(config: Config) -> None:
         "matplotlib": "report",
     }
     for module, extra in modules.items():
-        need(module, extra)
+        need_installed(module, extra)
 
 
 def check_resumable(config: Config) -> None:
@@ -199,7 +199,8 @@ def run_stages(config: Config, stages: Stages) -> Made:
             model = judging.fit(vectors, asked, RewardConfig(seed=config.seed))
             model.save(config.out / "reward", encoder.identity)
         found = judging.quality(dataset, asked, model, vectors, true)
-        told.append(f"held-out agreement {found['held_out_agreement']:.2f}")
+        agreement = found["held_out_agreement"]
+        told.append("every held-out pair is a tie" if agreement is None else f"held-out agreement {agreement:.2f}")
     with stages("relabel", "a new version of the dataset; the source is not touched"):
         mean, std = model.reward(vectors)
         path = config.out / "labeled"

@@ -13,6 +13,7 @@ from robot_rl.report.filmstrip import filmstrip, frame_steps
 from robot_rl.report.page import Figure, Section, Table, Text
 from robot_rl.report.statistics import accuracy_by_quantile, order_within_episodes
 
+_ENOUGH = 10  # decided pairs, for a picture of accuracy by gap
 MEASURES = {
     "held_out_agreement": "reward model repeats the labeler on held-out pairs (not: the labeler is right)",
     "calibration_error": "expected calibration error",
@@ -37,9 +38,9 @@ def labels_section(found: Mapping[str, Any], labeled: Dataset, goal: str) -> Sec
         ),
         Table(["Measure", "Value"], rows),
     ]
-    if found.get("label_accuracy") is not None:
-        blocks.append(_by_gap(labeled.column("source.reward"), pairs, p))
     decided = p != 0.5
+    if found.get("label_accuracy") is not None and decided.sum() >= _ENOUGH:
+        blocks.append(_by_gap(labeled.column("source.reward"), pairs, p))
     if decided.any():
         agree, sure = ((said > 0.5) == (p > 0.5))[decided], np.maximum(said, 1 - said)[decided]
         caption = (

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
+from torch.nn.utils import skip_init
 
 from robot_rl.rewards.checks import check_features, chunks
 
@@ -55,7 +56,7 @@ def discriminator_reward(expert_features: np.ndarray, data_features: np.ndarray,
 
 def _network(size: int, generator: torch.Generator) -> nn.Sequential:
     """An MLP that starts at D = 0.5, initialised by `generator` alone."""
-    network = nn.Sequential(nn.Linear(size, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
+    network = nn.Sequential(skip_init(nn.Linear, size, HIDDEN), nn.ReLU(), skip_init(nn.Linear, HIDDEN, 1))
     with torch.no_grad():
         network[0].weight.copy_((2 / size) ** 0.5 * torch.randn(HIDDEN, size, generator=generator))
         for parameter in (network[0].bias, network[2].weight, network[2].bias):

@@ -16,7 +16,7 @@ from robot_rl.rewards.config import RewardConfig
 SCALE_PENALTY = 1e-4  # on squared reward differences: pairs that are never contradicted stay finite
 MIN_UPDATES = 300  # a few hundred pairs need more passes than a few thousand
 NOISE_RATE = 0.05  # where the learned noise rate starts
-NOISE_SPEED = 30.0  # times the learning rate: the noise is one number with a long way to go
+NOISE_SPEED = 30.0  # times the learning rate: noise and scale are single numbers with a long way to go
 _ALMOST_ONE = 1 - 1e-6  # keeps the logarithms finite
 
 
@@ -35,6 +35,11 @@ def label_loss(difference: Tensor, p: Tensor, noise_rate: Tensor) -> Tensor:
 def noise_of(theta: Tensor) -> Tensor:
     """The noise rate eps, in (0, 0.5), of its free parameter."""
     return 0.5 * torch.sigmoid(theta)
+
+
+def scale_of(log_scale: Tensor) -> Tensor:
+    """The scale of a member's rewards, within e**-3 to e**3: labels without sense must not make it vanish."""
+    return log_scale.clamp(-3, 3).exp()
 
 
 def init_heads(members: int, sizes: Sequence[int], generator: torch.Generator) -> dict[str, Tensor]:
@@ -71,31 +76,31 @@ def fit_heads(
     """Train an ensemble; return its weights and the members' noise rates (K,) float32.
 
     AdamW, its rate falling to 0 by a cosine; each member draws its own resample and order of the pairs.
-    The noise follows the pairs that a member's resample left out: on its own it would come out too low,
-    as a network learns flipped labels by heart.
+    The noise, and with it the scale of a member's rewards, follows the pairs that its resample left out:
+    a network learns flipped labels by heart, and on those that it knows they would not show.
     """
     generator = torch.Generator().manual_seed(config.seed)
     weights = init_heads(config.members, (features.shape[1], *config.hidden, 1), generator)
     theta = torch.full((config.members, 1), math.log(2 * NOISE_RATE / (1 - 2 * NOISE_RATE)))
-    optimizer = _optimizer(weights, theta, config)
+    log_scale = torch.zeros(config.members, 1)
+    optimizer = _optimizer(weights, [theta, log_scale], config)
     updates = max(config.epochs * math.ceil(len(pairs) / config.batch_size), MIN_UPDATES)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
     labels = _Labels(*(torch.from_numpy(a) for a in (features, pairs, np.float32(p), np.float32(importance))))
-    drawn = _resample(len(pairs), config, generator)
-    unseen, batches = _unseen(drawn), _batches(drawn, config.batch_size, generator)
+    unseen, batches = _batches(len(pairs), config, generator)
     for _ in range(updates):
         rows = next(batches)
         noise = noise_of(theta) if config.learn_noise else torch.zeros_like(theta)
-        loss = labels.loss(weights, rows, noise.detach())
+        loss = labels.loss(labels.differences(weights, rows), rows, noise.detach())
         if config.learn_noise:
             rows = torch.multinomial(unseen, rows.shape[1], replacement=True, generator=generator)
-            loss = loss + labels.loss({name: w.detach() for name, w in weights.items()}, rows, noise)
+            unseen_difference = labels.differences(weights, rows).detach()
+            loss = loss + labels.loss(scale_of(log_scale) * unseen_difference, rows, noise)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-    noise = noise_of(theta) if config.learn_noise else torch.zeros_like(theta)
-    return {name: w.detach() for name, w in weights.items()}, noise.detach().flatten().numpy()
+    return _finished(weights, log_scale), noise.detach().flatten().numpy()
 
 
 @dataclass(frozen=True)
@@ -107,41 +112,55 @@ class _Labels:
     p: Tensor  # (M,)
     importance: Tensor  # (M,)
 
-    def loss(self, weights: dict[str, Tensor], rows: Tensor, noise_rate: Tensor) -> Tensor:
-        """Loss of each member's own `rows` (K, B) of the pairs; summed, so that none feels the others."""
+    def differences(self, weights: dict[str, Tensor], rows: Tensor) -> Tensor:
+        """r_second - r_first (K, B) of each member's own `rows` (K, B) of the pairs."""
         frames = self.pairs[rows].movedim(-1, 1).flatten(1)  # (K, 2B): all first ones, then all second ones
         first, second = rewards_of(weights, self.features[frames]).chunk(2, dim=1)
-        loss = self.importance[rows] * label_loss(second - first, self.p[rows], noise_rate)
-        return (loss + SCALE_PENALTY * (second - first).square()).mean(1).sum()
+        return second - first
+
+    def loss(self, difference: Tensor, rows: Tensor, noise_rate: Tensor) -> Tensor:
+        """Mean loss of `difference` (K, B), summed over members, so that none feels the others."""
+        loss = self.importance[rows] * label_loss(difference, self.p[rows], noise_rate)
+        return (loss + SCALE_PENALTY * difference.square()).mean(1).sum()
 
 
-def _optimizer(weights: dict[str, Tensor], theta: Tensor, config: RewardConfig) -> torch.optim.Optimizer:
-    """AdamW over the weights and, where it is learned, the noise."""
+def _optimizer(
+    weights: dict[str, Tensor], noise: list[Tensor], config: RewardConfig
+) -> torch.optim.Optimizer:
+    """AdamW over the weights and, where it is learned, the noise with its scale."""
     rate = config.learning_rate
     groups = [{"params": list(weights.values()), "lr": rate, "weight_decay": config.weight_decay}]
     if config.learn_noise:
-        groups.append({"params": [theta], "lr": NOISE_SPEED * rate, "weight_decay": 0.0})
+        groups.append({"params": noise, "lr": NOISE_SPEED * rate, "weight_decay": 0.0})
     for group in groups:
         for parameter in group["params"]:
             parameter.requires_grad_(True)
     return torch.optim.AdamW(groups)
 
 
-def _resample(count: int, config: RewardConfig, generator: torch.Generator) -> Tensor:
-    """Each member's pairs (K, M): a bootstrap resample, or all of them."""
+def _finished(weights: dict[str, Tensor], log_scale: Tensor) -> dict[str, Tensor]:
+    """The trained weights with the scale inside: rewards become the logits that unseen pairs bear out."""
+    weights = {name: weight.detach() for name, weight in weights.items()}
+    last = [name for name in weights if name.startswith("weight_")][-1]
+    return {**weights, last: weights[last] * scale_of(log_scale).detach()[:, :, None]}
+
+
+def _batches(count: int, config: RewardConfig, generator: torch.Generator) -> tuple[Tensor, Iterator[Tensor]]:
+    """Mask (K, M) of the pairs that a member is not trained on, and its batches (K, B) of row numbers.
+
+    Each member has its own resample and order. Where it sees every pair the mask is 1 throughout.
+    """
     if config.bootstrap:
-        return torch.randint(count, (config.members, count), generator=generator)
-    return torch.arange(count).repeat(config.members, 1)
+        drawn = torch.randint(count, (config.members, count), generator=generator)
+    else:
+        drawn = torch.arange(count).repeat(config.members, 1)
+    unseen = torch.ones(drawn.shape).scatter_(1, drawn, 0.0)
+    unseen[~unseen.any(1)] = 1.0
+    return unseen, _epochs(drawn, config.batch_size, generator)
 
 
-def _unseen(drawn: Tensor) -> Tensor:
-    """Mask (K, M) float32 of the pairs that a member is not trained on; all where it sees every pair."""
-    mask = torch.ones(drawn.shape).scatter_(1, drawn, 0.0)
-    return torch.where(mask.any(1, keepdim=True), mask, torch.ones_like(mask))
-
-
-def _batches(drawn: Tensor, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield row numbers (K, B) of the pairs, epoch after epoch without end, in each member's own order."""
+def _epochs(drawn: Tensor, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield the `drawn` (K, M) rows in batches (K, B), shuffled anew each time, without end."""
     while True:
         shuffle = torch.rand(drawn.shape, generator=generator).argsort(1)
         yield from drawn.gather(1, shuffle).split(batch_size, dim=1)

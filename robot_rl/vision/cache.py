@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -23,9 +24,10 @@ def embed_dataset(
     """Return (N, D) float32 vectors of a camera's frames, from the cache if they are there."""
     path = _path(dataset, camera, encoder)
     if path.exists():
-        vectors = np.load(path, allow_pickle=False)
-        if len(vectors) == dataset.info.total_frames:
-            return vectors
+        with contextlib.suppress(ValueError, EOFError):  # a damaged entry is made again
+            vectors = np.load(path, allow_pickle=False)
+            if len(vectors) == dataset.info.total_frames:
+                return vectors
     parts = []
     for _, frames in dataset.iter_frames(camera, _FRAMES):
         parts.append(encoder.images(frames))

@@ -22,7 +22,7 @@ def small() -> Labeled:
 
 
 def test_it_recovers_a_linear_reward_from_clean_pairs() -> None:
-    data = labeled(0, 6000, 0.0)
+    data = labeled(0, 6000, 0.0, size=8)
     model = RewardModel.fit(data.features, data.pairs, data.p, RewardConfig())
     mean, std = model.reward(data.features)
     assert accuracy_by_gap(mean, data.true, data.held_out).overall > 0.98

@@ -83,7 +83,8 @@ def test_a_wrong_field_is_one_line(tmp_path, changes, told):
 
 
 def make_scale(*whens):
-    return Scale(name="s", subject=["it is {}"], levels=[{"say": [str(i)], "when": w} for i, w in enumerate(whens)])
+    levels = [{"say": [str(i)], "when": when} for i, when in enumerate(whens)]
+    return Scale(name="s", subject=["it is {}"], levels=levels)
 
 
 def test_the_last_level_that_holds_is_a_frame_s_level():

@@ -1,0 +1,23 @@
+"""Random states that teach a judge: the same for a seed, with words that geometry makes true."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("metaworld")
+from robot_rl.envs.random_states import random_states
+from robot_rl.specs.tasks import load_task, task_names
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_a_seed_decides_pictures_and_levels(name):
+    task, heard = load_task(name), []
+    images, levels = random_states(task, 40, seed=1, workers=1, progress=heard.append)
+    assert images.shape == (40, task.camera.size, task.camera.size, 3) and images.dtype == np.uint8
+    assert levels.shape == (40, len(task.scales)) and sum(heard) == 40
+    for column, scale in zip(levels.T, task.scales, strict=True):
+        assert column.min() >= 0 and column.max() < len(scale.levels) and len(set(column)) > 2
+    if name == "drawer_open":
+        again = random_states(task, 40, seed=1, workers=2)
+        np.testing.assert_array_equal(images, again[0])
+        np.testing.assert_array_equal(levels, again[1])
+        assert not np.array_equal(images, random_states(task, 40, seed=2, workers=1)[0])
