@@ -156,6 +156,7 @@ def run_stages(config: Config, stages: Stages) -> Made:
     from robot_rl.data.store import Dataset
     from robot_rl.envs.collect import Plan, collect
     from robot_rl.rewards.model import RewardConfig, RewardModel
+    from robot_rl.rewards.relabel import relabel_dataset
     from robot_rl.specs.dataset_cards import load_dataset_card
     from robot_rl.specs.tasks import load_task
     from robot_rl.vision.cache import embed_dataset
@@ -200,14 +201,14 @@ def run_stages(config: Config, stages: Stages) -> Made:
             model.save(config.out / "reward", encoder.identity)
         found = judging.quality(dataset, asked, model, vectors, true)
         agreement = found["held_out_agreement"]
-        told.append("every held-out pair is a tie" if agreement is None else f"held-out agreement {agreement:.2f}")
+        ties = "every held-out pair is a tie"
+        told.append(ties if agreement is None else f"held-out agreement {agreement:.2f}")
     with stages("relabel", "a new version of the dataset; the source is not touched"):
         mean, std = model.reward(vectors)
         path = config.out / "labeled"
         if not (path / "meta" / "info.json").exists():
-            judging.relabel_with(
-                dataset, path, mean, std, {"encoder": encoder.identity["origin"], "task": goal.text}
-            )
+            origin = {"encoder": encoder.identity["origin"], "task": goal.text}
+            relabel_dataset(dataset, (mean, std), path, origin)
         labeled = Dataset.open(path)
     records, film = learn(config, stages, task, path, controls(true, labeled.column("next.reward")))
     return Made(config, task, dataset, labeled, encoder.identity["origin"], asked, found, records, film)

@@ -5,7 +5,7 @@ The steps behind `robot-rl label` and the demo; each takes what the one before r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -175,7 +175,7 @@ def quality(
     pairs, p = asked.usable(held_out=True)
     said = model.probability(vectors, pairs)
     mean, std = model.reward(vectors)
-    decided, sure = p != 0.5, np.maximum(said, 1 - said)
+    decided = p != 0.5
     right = ((said > 0.5) == (p > 0.5))[decided]
     order = order_within_episodes(mean, dataset.episode_index)
     found = {
@@ -205,20 +205,12 @@ def accuracy(pairs: np.ndarray, p: np.ndarray, true: np.ndarray) -> dict:
     right = np.where(p == 0.5, 0.5, (p > 0.5) == (gap > 0))[known]
     size = np.abs(gap[known])
     clear = size >= np.quantile(size, 2 / 3)
+    parts = np.array_split(right[np.argsort(size)], 5)
     return {
         "label_accuracy": float(right.mean()),
         "label_accuracy_clear": float(right[clear].mean()),
-        "accuracy_by_gap": [float(part.mean()) for part in np.array_split(right[np.argsort(size)], 5)],
+        "accuracy_by_gap": [float(part.mean()) for part in parts if len(part)],
     }
-
-
-def relabel_with(
-    dataset: Dataset, path: Path, mean: np.ndarray, std: np.ndarray, provenance: dict
-) -> Dataset:
-    """Write the labeled version: next.reward is the learned mean; the source's own is source.reward."""
-    from robot_rl.rewards.relabel import relabel_dataset
-
-    return relabel_dataset(dataset, (mean, std), path, provenance)
 
 
 def true_reward(dataset: Dataset) -> np.ndarray | None:
@@ -248,8 +240,3 @@ def describe_policy(dataset: Dataset, task: TaskCard, source: str):
         dataset_hash=dataset.content_hash,
         reward_source=source,
     )
-
-
-def pair_list(pairs: Sequence[Pair]) -> np.ndarray:
-    """Return (M, 2) int64."""
-    return np.array([(pair.first, pair.second) for pair in pairs], np.int64).reshape(-1, 2)

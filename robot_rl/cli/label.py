@@ -125,6 +125,7 @@ def judge(config: Config, dataset, goal, out: Path) -> None:
     """Ask, fit, measure and write."""
     from robot_rl.cli import judging
     from robot_rl.cli.arms import write_json
+    from robot_rl.rewards.relabel import relabel_dataset
     from robot_rl.vision.cache import embed_dataset
 
     camera, settings = judging.one_camera(dataset, config.camera), reward_config(config)
@@ -158,11 +159,17 @@ def judge(config: Config, dataset, goal, out: Path) -> None:
         "seed": config.seed,
     }
     notes = warnings(dataset, encoder, labeler.name)
+    if found["undecided_share"] > 0.5:
+        notes.append(
+            f"{found['undecided_share']:.0%} of the labels lie within 0.1 of one half: the judge can hardly tell "
+            "these pictures apart, and the reward repeats its guesses"
+        )
+        print(f"note: {notes[-1]}")
     told = {**provenance, **found, "notes": notes, "store": str(store), "camera": camera}
     write_json(out / "label.json", told)
     save_config(config, out / "config.yaml")
     # The dataset comes last and at once: killed before, the same command makes all of it again.
-    judging.relabel_with(dataset, out / "dataset", mean, std, provenance)
+    relabel_dataset(dataset, (mean, std), out / "dataset", provenance)
     print(
         table(
             ("measure", "value"),

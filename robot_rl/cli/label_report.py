@@ -10,7 +10,7 @@ import numpy as np
 from robot_rl.data.store import Dataset
 from robot_rl.report import figures
 from robot_rl.report.filmstrip import filmstrip, frame_steps
-from robot_rl.report.page import Figure, Section, Table, Text
+from robot_rl.report.page import Callout, Figure, Section, Table, Text
 from robot_rl.report.statistics import accuracy_by_quantile, order_within_episodes
 
 _ENOUGH = 10  # decided pairs, for a picture of accuracy by gap
@@ -82,13 +82,7 @@ def reward_section(labeled: Dataset, camera: str) -> Section:
     return Section(
         "Learned reward",
         *strips,
-        Figure(
-            figures.progress_order(order),
-            "Rank correlation of reward with time in each episode. Undirected "
-            "play spreads around zero; demonstrations should lie near one.",
-            title="Order in time",
-            half=True,
-        ),
+        *_order(order),
         Figure(
             figures.histogram(mean, "learned reward"),
             "All frames of the dataset, in standard deviations.",
@@ -96,6 +90,17 @@ def reward_section(labeled: Dataset, camera: str) -> Section:
             half=True,
         ),
     )
+
+
+def _order(order: np.ndarray) -> list[Figure | Callout]:
+    """Show each episode's rank correlation with time; a reward that is the same everywhere has none."""
+    if not np.isfinite(order).any():
+        return [Callout("warn", "The learned reward is constant in every episode: labels taught it nothing.")]
+    caption = (
+        "Rank correlation of reward with time in each episode. Undirected play spreads around zero; "
+        "demonstrations should lie near one."
+    )
+    return [Figure(figures.progress_order(order), caption, title="Order in time", half=True)]
 
 
 def _good_and_bad(labeled: Dataset, mean: np.ndarray) -> list[tuple[int, str, str]]:

@@ -36,6 +36,7 @@ def main(config: Config) -> None:
     from robot_rl.cli.label import load_encoder, resolve_goal
     from robot_rl.data.store import Dataset
     from robot_rl.rewards.model import RewardModel
+    from robot_rl.rewards.relabel import relabel_dataset
     from robot_rl.vision.cache import embed_dataset
 
     made = load_config(LabelConfig, config.model / "config.yaml")
@@ -46,9 +47,7 @@ def main(config: Config) -> None:
     with progress(dataset.info.total_frames, "embedding", "frames") as advance:
         vectors = embed_dataset(dataset, camera, encoder, advance)
     mean, std = model.reward(vectors)
-    judging.relabel_with(
-        dataset, config.out, mean, std, {"reward_model": str(config.model), "task": made.task}
-    )
+    relabel_dataset(dataset, (mean, std), config.out, {"reward_model": str(config.model), "task": made.task})
     rows = [("reward.mean", float(mean.min()), float(mean.mean()), float(mean.max())),
             ("reward.std", float(std.min()), float(std.mean()), float(std.max()))]  # fmt: skip
     print(table(("column", "min", "mean", "max"), rows))

@@ -28,12 +28,22 @@ class Row:
         if goal is None:
             return cls(name, value, unit, note=note)
         way, bound = goal
-        return cls(name, value, unit, f"{way} {bound:g}", bool(value >= bound if way == ">=" else value <= bound), note)
+        return cls(
+            name,
+            value,
+            unit,
+            f"{way} {bound:g}",
+            bool(value >= bound if way == ">=" else value <= bound),
+            note,
+        )
 
 
 def report(name: str, rows: list[Row]) -> None:
     """Print the table and write runs/bench/<name>.json."""
-    cells = [(r.name, r.value, r.unit, r.goal or "", {True: "yes", False: "NO", None: ""}[r.holds], r.note) for r in rows]
+    cells = [
+        (r.name, r.value, r.unit, r.goal or "", {True: "yes", False: "NO", None: ""}[r.holds], r.note)
+        for r in rows
+    ]
     print(table(("name", "value", "unit", "goal", "holds", "note"), cells))
     BENCH.mkdir(parents=True, exist_ok=True)
     (BENCH / f"{name}.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")

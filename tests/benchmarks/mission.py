@@ -51,7 +51,9 @@ def collected(task: TaskCard, quality: str, seed: int, folder: Path, episodes: i
         return collect(plan, progress=advance)
 
 
-def reward_sources(task: TaskCard, encoder: ImageTextEncoder, dataset: Dataset, folder: Path, seed: int) -> tuple[dict, dict]:
+def reward_sources(
+    task: TaskCard, encoder: ImageTextEncoder, dataset: Dataset, folder: Path, seed: int
+) -> tuple[dict, dict]:
     """Label a dataset in every way; returns name -> (algorithm, rewards), and the accuracy of the labels."""
     camera = task.camera.name
     vectors = embed_dataset(dataset, camera, encoder)
@@ -60,7 +62,9 @@ def reward_sources(task: TaskCard, encoder: ImageTextEncoder, dataset: Dataset, 
     store = folder / f"{dataset.root.name}.sqlite"
     asked = ask(dataset, camera, labeler, goal, store, PAIRS, seed, labeler.score(vectors))
     clip = fit(vectors, asked, RewardConfig(seed=seed)).reward(vectors)[0]
-    wrong = ask(dataset, camera, oracle_labeler(dataset, 0.2, seed), goal, store, PAIRS, seed, labeler.score(vectors))
+    wrong = ask(
+        dataset, camera, oracle_labeler(dataset, 0.2, seed), goal, store, PAIRS, seed, labeler.score(vectors)
+    )
     oracle = fit(vectors, wrong, RewardConfig(seed=seed)).reward(vectors)[0]
     expert = embed_dataset(collected(task, "expert", seed, folder, 5), camera, encoder)
     irl = discriminator_reward(expert, vectors, seed)
@@ -84,14 +88,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--tasks", nargs="*", default=["drawer_open", "drawer_close", "button_press_topdown"])
-    parser.add_argument("--folder", type=Path, default=None, help="kept and continued; default: a temporary one")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="kept and continued; default: a temporary one"
+    )
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="mission-"))
     rows: list[Row] = []
     start = time.monotonic()
     for name in options.tasks:
         rows += run_task(load_task(name), folder, options.quick, main_task=name == "drawer_open")
-    rows.append(Row("seconds", round(time.monotonic() - start), "s", None, None, f"data and runs in {folder}"))
+    rows.append(
+        Row("seconds", round(time.monotonic() - start), "s", None, None, f"data and runs in {folder}")
+    )
     report("mission", rows)
 
 
@@ -115,7 +123,10 @@ def run_task(task: TaskCard, folder: Path, quick: bool, main_task: bool) -> list
                             seed=seed, episodes=EPISODES, first_seed=10_000 + 1000 * seed))  # fmt: skip
     with progress(len(arms), f"{task.name}: train and evaluate", "policies") as advance:
         records = run_arms(arms, 2, advance)
-    success = {name: np.array([records[f"{name}/{s}"]["success"] for s in seeds]) for name in sources[dataset_seeds[0]]}
+    success = {
+        name: np.array([records[f"{name}/{s}"]["success"] for s in seeds])
+        for name in sources[dataset_seeds[0]]
+    }
     return _rows(task, success, measured, rates, seeds, main_task)
 
 
@@ -133,14 +144,25 @@ def _rows(task, success, measured, rates, seeds, main_task) -> list[Row]:
         note = f"seeds {list(seeds)}: {', '.join(f'{v:.2f}' for v in values)}; {EPISODES} episodes each"
         if main_task and name in PUBLISHED:
             note += f"; published {PUBLISHED[name]:.2f} (their data)"
-        rows.append(Row.of(prefix + name, float(values.mean()), "success", goals.get(name) if main_task else None, note))
-    for name, field, least in (("pair_accuracy", "label_accuracy", 0.80), ("pair_accuracy_clear", "label_accuracy_clear", 0.92)):
+        rows.append(
+            Row.of(
+                prefix + name, float(values.mean()), "success", goals.get(name) if main_task else None, note
+            )
+        )
+    for name, field, least in (
+        ("pair_accuracy", "label_accuracy", 0.80),
+        ("pair_accuracy_clear", "label_accuracy_clear", 0.92),
+    ):
         values = [m[field] for m in measured.values()]
         note = f"datasets {list(measured)}: {', '.join(f'{v:.3f}' for v in values)}; 5000 uniform pairs each"
-        rows.append(Row.of(prefix + name, float(np.mean(values)), "share", (">=", least) if main_task else None, note))
+        rows.append(
+            Row.of(prefix + name, float(np.mean(values)), "share", (">=", least) if main_task else None, note)
+        )
     rate = float(np.mean(list(rates.values())))
     note = ", ".join(f"{seed}: {value:.3f}" for seed, value in rates.items())
-    rows.append(Row.of(prefix + "data_success", rate, "share of episodes", ("<=", 0.12) if main_task else None, note))
+    rows.append(
+        Row.of(prefix + "data_success", rate, "share of episodes", ("<=", 0.12) if main_task else None, note)
+    )
     return rows
 
 
