@@ -161,8 +161,8 @@ def judge(config: Config, dataset, goal, out: Path) -> None:
     notes = warnings(dataset, encoder, labeler.name)
     if found["undecided_share"] > 0.5:
         notes.append(
-            f"{found['undecided_share']:.0%} of the labels lie within 0.1 of one half: the judge can hardly tell "
-            "these pictures apart, and the reward repeats its guesses"
+            f"{found['undecided_share']:.0%} of the labels lie within 0.1 of one half: the judge can hardly "
+            "tell these pictures apart, and the reward repeats its guesses"
         )
         print(f"note: {notes[-1]}")
     told = {**provenance, **found, "notes": notes, "store": str(store), "camera": camera}

@@ -36,6 +36,9 @@ def collect(plan: Plan, workers: int = 2, progress: Callable[[int], object] | No
     """
     if (plan.path / "meta" / "info.json").exists():
         return _check_same(Dataset.open(plan.path), plan)
+    from robot_rl.envs.metaworld_task import make_task
+
+    make_task(plan.task).close()  # a wrong card or a missing module shows here, before anything is written
     writer = open_writer(plan)
     missing = sorted(set(range(plan.episodes)) - writer.closed_indices())
     if progress:

@@ -1,4 +1,4 @@
-"""What every benchmark reports: rows with a value and, where there is one, a goal; printed and saved as JSON."""
+"""Rows that every benchmark reports, with a goal where there is one; printed and saved as JSON."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import argparse
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -119,8 +120,10 @@ def run_task(task: TaskCard, folder: Path, quick: bool, main_task: bool) -> list
         for name, (algorithm, rewards) in sources[data].items():
             out = folder / "runs" / task.name / f"{name}-{seed}"
             path = folder / f"{task.name}-random-{data}"
-            arms.append(Arm(f"{name}/{seed}", out, path, task.name, np.asarray(rewards, np.float32), algorithm,
-                            seed=seed, episodes=EPISODES, first_seed=10_000 + 1000 * seed))  # fmt: skip
+            values = np.asarray(rewards, np.float32)
+            first = 10_000 + 1000 * seed
+            arm = Arm(f"{name}/{seed}", out, path, task.name, values, algorithm, seed=seed, first_seed=first)
+            arms.append(replace(arm, episodes=EPISODES))
     with progress(len(arms), f"{task.name}: train and evaluate", "policies") as advance:
         records = run_arms(arms, 2, advance)
     success = {
