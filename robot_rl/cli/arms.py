@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from robot_rl.cli.judging import describe_policy
 from robot_rl.data.store import Dataset
+from robot_rl.envs.workers import worker_pool
 from robot_rl.specs.tasks import TaskCard, load_task
 
 SHUFFLE_SEED = 5
@@ -54,7 +54,7 @@ def run_arms(
 ) -> dict[str, dict]:
     """Train and evaluate every arm; what a killed run finished is read back. Returns name -> its record."""
     found = {}
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(arms))) as pool:
+    with worker_pool(min(workers, len(arms))) as pool:
         for name, record in pool.imap_unordered(run_arm, arms):
             found[name] = record
             if progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from robot_rl.data.episode import Episode
 from robot_rl.data.store import Dataset
 from robot_rl.data.writer import DatasetWriter
+from robot_rl.envs.workers import worker_pool
 from robot_rl.specs.dataset_cards import DatasetCard
 from robot_rl.specs.tasks import TaskCard
 
@@ -44,9 +44,8 @@ def collect(plan: Plan, workers: int = 2, progress: Callable[[int], object] | No
     if progress:
         progress(plan.episodes - len(missing))
     chunks = [(plan, missing[i : i + 5]) for i in range(0, len(missing), 5)]
-    context = multiprocessing.get_context("spawn")  # a forked OpenGL context does not work
     if chunks:
-        with context.Pool(min(workers, len(chunks))) as pool:
+        with worker_pool(min(workers, len(chunks))) as pool:
             for count in pool.imap_unordered(_collect_some, chunks):
                 if progress:
                     progress(count)

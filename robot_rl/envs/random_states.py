@@ -6,11 +6,11 @@ random, and geometry decides which words of the task card are true.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
 
 import numpy as np
 
+from robot_rl.envs.workers import worker_pool
 from robot_rl.specs.tasks import TaskCard
 
 _STEPS_PER_TARGET, _STEPS_PER_FRAME, _STEPS_PER_RESET = 20, 5, 400
@@ -26,7 +26,7 @@ def random_states(
     counts = [min(chunk, frames - start) for start in range(0, frames, chunk)]
     work = [(task, count, [seed, index]) for index, count in enumerate(counts)]
     images, levels = [], []
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(work))) as pool:
+    with worker_pool(min(workers, len(work))) as pool:
         for some_images, some_levels in pool.imap(_some, work):
             images.append(some_images)
             levels.append(some_levels)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from robot_rl.envs.workers import worker_pool
 from robot_rl.specs.tasks import TaskCard
 
 TUNING_SEEDS = 90_000  # episodes for choosing settings start here
@@ -43,7 +43,7 @@ def evaluate(
         found = [_tick(_episodes([item])[0], progress) for item in work]
     else:
         parts = [work[i::workers] for i in range(workers) if work[i::workers]]
-        with multiprocessing.get_context("spawn").Pool(len(parts)) as pool:
+        with worker_pool(len(parts)) as pool:
             done = {}
             for part in pool.imap_unordered(_episodes, parts):
                 done.update({row[0]: row for row in part})
