@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# mujoco chooses its renderer when it is first imported, whoever in the tests imports it.
+os.environ.setdefault("MUJOCO_GL", "egl")
+os.environ.setdefault("LP_NUM_THREADS", "0")
+
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -10,7 +10,7 @@ os.environ.setdefault("LP_NUM_THREADS", "0")
 
 import numpy as np
 
-from robot_rl.errors import BadInput, nearest, need
+from robot_rl.errors import BadInput, RobotRLError, nearest, need
 from robot_rl.specs.tasks import Camera
 
 mujoco = need("mujoco", "sim")
@@ -20,6 +20,7 @@ class CardCamera:
     """Renders (size, size, 3) uint8 pictures of one model from one camera; `close()` frees the context."""
 
     def __init__(self, model: mujoco.MjModel, camera: Camera, size: int | None = None) -> None:
+        _check_platform()
         # Shadows and multi-sampling cost most of the time of a software renderer and show a judge nothing.
         model.vis.quality.shadowsize = 0
         model.vis.quality.offsamples = 0
@@ -46,6 +47,17 @@ class CardCamera:
     def close(self) -> None:
         """Free the renderer's context."""
         self._renderer.close()
+
+
+def _check_platform() -> None:
+    """Refuse to render where mujoco was imported too early; it would end the whole process."""
+    chosen = getattr(mujoco.gl_context, "GLContext", None)
+    windowed = chosen is None or chosen.__module__.startswith("mujoco.glfw")
+    if windowed and not os.environ.get("DISPLAY"):
+        raise RobotRLError(
+            "rendering: mujoco was imported before MUJOCO_GL was set and chose a windowed renderer, but "
+            "there is no display; set MUJOCO_GL=egl (or osmesa) in the environment"
+        )
 
 
 def _hide(model: mujoco.MjModel, body: str) -> None:
