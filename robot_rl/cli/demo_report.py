@@ -109,7 +109,7 @@ def _policies(made: Made) -> Section:
         Figure(
             figures.success_bars(bars),
             "Share of episodes that succeed. Whiskers are 95 % Wilson intervals "
-            "of one training seed; evaluation seeds were never used in training.",
+            "of one training seed; evaluation episodes are not in the data.",
             title="Success by reward",
         ),
         Table(

@@ -11,9 +11,6 @@ import numpy as np
 from robot_rl.envs.workers import worker_pool
 from robot_rl.specs.tasks import TaskCard
 
-TUNING_SEEDS = 90_000  # episodes for choosing settings start here
-EVALUATION_SEEDS = 10_000  # reported episodes start here; nothing was ever tuned on them
-
 
 @dataclass(frozen=True)
 class Evaluation:
