@@ -28,7 +28,7 @@ class Arm:
     task: str
     rewards: np.ndarray  # (N,) float32 over the dataset's frames; BC does not read them
     algorithm: str = "iql"
-    steps: int = 6000
+    steps: int = 15_000
     seed: int = 0
     episodes: int = 20
     first_seed: int = 10_000  # of the evaluation episodes

@@ -30,7 +30,7 @@ class Config:
     """Episodes to collect; default: as many as the dataset card says."""
     pairs: int = 6000
     """Frame pairs to ask about."""
-    steps: int = 6000
+    steps: int = 15_000
     """Updates of each policy."""
     evaluation_episodes: int = 20
     """Episodes of each policy's evaluation."""

@@ -20,6 +20,7 @@ from robot_rl.preferences.pairs import random_pairs, stratified_pairs
 from robot_rl.preferences.run import label_pairs, make_questions
 from robot_rl.preferences.store import LabelStore
 from robot_rl.preferences.types import Labeler, Outcome, Pair, Preference
+from robot_rl.rewards.metrics import accuracy_by_gap
 from robot_rl.rewards.model import RewardConfig, RewardModel
 from robot_rl.specs.paths import cache_dir
 from robot_rl.specs.tasks import TaskCard
@@ -199,17 +200,13 @@ def accuracy(pairs: np.ndarray, p: np.ndarray, true: np.ndarray) -> dict:
     Clear is the third with the largest true gap; a tie counts one half. None where all frames are equal.
     """
     gap = (true[pairs[:, 1]] - true[pairs[:, 0]]).astype(np.float64)
-    known = gap != 0
-    if not known.any():
+    if not gap.any():
         return {"label_accuracy": None, "label_accuracy_clear": None, "accuracy_by_gap": []}
-    right = np.where(p == 0.5, 0.5, (p > 0.5) == (gap > 0))[known]
-    size = np.abs(gap[known])
-    clear = size >= np.quantile(size, 2 / 3)
-    parts = np.array_split(right[np.argsort(size)], 5)
+    found = accuracy_by_gap(p - 0.5, gap, bins=5)
     return {
-        "label_accuracy": float(right.mean()),
-        "label_accuracy_clear": float(right[clear].mean()),
-        "accuracy_by_gap": [float(part.mean()) for part in parts if len(part)],
+        "label_accuracy": found.overall,
+        "label_accuracy_clear": found.clear,
+        "accuracy_by_gap": found.by_bin[found.count > 0].tolist(),
     }
 
 

@@ -33,7 +33,7 @@ class Config:
     """Folder of the run, e.g. runs/drawer: the checkpoint, the log train.jsonl and config.yaml."""
     algo: Literal["iql", "bc"] = "iql"
     """iql learns from rewards (Implicit Q-Learning); bc repeats the data's actions and needs none."""
-    steps: int = 6000
+    steps: int = 15_000
     """Updates."""
     batch_size: int = 128
     """Transitions an update."""

@@ -50,7 +50,7 @@ class TrainConfig:
     """One training run; discount, expectile, temperature and target_rate are IQL's alone."""
 
     algorithm: str = "iql"  # or "bc"
-    steps: int = 6000  # updates
+    steps: int = 15_000  # updates
     batch_size: int = 128
     hidden: tuple[int, ...] = (128, 128)  # units of each hidden layer
     seed: int = 0
