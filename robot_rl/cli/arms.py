@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_rl.cli.judging import describe_policy
 from robot_rl.data.store import Dataset
 from robot_rl.envs.workers import worker_pool
 from robot_rl.specs.tasks import TaskCard, load_task
@@ -69,6 +68,7 @@ def run_arm(arm: Arm) -> tuple[str, dict]:
         return arm.name, json.loads(path.read_text())
     from robot_rl.data.replay import transitions_from_dataset
     from robot_rl.envs.rollout import evaluate
+    from robot_rl.learners.describe import describe_policy
     from robot_rl.learners.train import TrainConfig, train
 
     task, dataset = load_task(arm.task), Dataset.open(arm.dataset)
@@ -76,7 +76,7 @@ def run_arm(arm: Arm) -> tuple[str, dict]:
     transitions = _with_rewards(transitions, arm.rewards)
     start = time.monotonic()
     config = TrainConfig(algorithm=arm.algorithm, steps=arm.steps, seed=arm.seed)
-    train(transitions, arm.out, config, description=describe_policy(dataset, task, arm.name))
+    train(transitions, arm.out, config, description=describe_policy(dataset, transitions.actions, arm.name))
     trained = time.monotonic()
     result = evaluate(task, arm.out, range(arm.first_seed, arm.first_seed + arm.episodes))
     record = {

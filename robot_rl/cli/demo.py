@@ -151,18 +151,28 @@ class Made:
 
 def run_stages(config: Config, stages: Stages) -> Made:
     """Collect, judge, label, fit, relabel, train and evaluate."""
-    from robot_rl.cli import judging
     from robot_rl.cli.arms import controls
     from robot_rl.data.store import Dataset
-    from robot_rl.envs.collect import Plan, collect
-    from robot_rl.rewards.model import RewardConfig, RewardModel
-    from robot_rl.rewards.relabel import relabel_dataset
-    from robot_rl.specs.dataset_cards import load_dataset_card
     from robot_rl.specs.tasks import load_task
-    from robot_rl.vision.cache import embed_dataset
-    from robot_rl.vision.in_domain import InDomainConfig
 
     task = load_task(config.task)
+    dataset = collect_poor(config, stages, task)
+    encoder, vectors = make_judge(config, stages, task, dataset)
+    asked = label(config, stages, task, dataset, encoder, vectors)
+    (mean, std), found = fit_reward(config, stages, dataset, encoder, vectors, asked)
+    origin = encoder.identity["origin"]
+    with stages("relabel", "a new version of the dataset; the source is not touched"):
+        path = relabel(config.out / "labeled", dataset, (mean, std), {"encoder": origin, "task": task.goal})
+    labeled, true = Dataset.open(path), dataset.column("next.reward")
+    records, film = learn(config, stages, task, path, controls(true, labeled.column("next.reward")))
+    return Made(config, task, dataset, labeled, origin, asked, found, records, film)
+
+
+def collect_poor(config: Config, stages: Stages, task):
+    """Collect the task's random data."""
+    from robot_rl.envs.collect import Plan, collect
+    from robot_rl.specs.dataset_cards import load_dataset_card
+
     card = load_dataset_card(task.name, "random")
     plan = Plan(task, card, config.out / "data", config.episodes or card.episodes, config.seed)
     with (
@@ -172,15 +182,26 @@ def run_stages(config: Config, stages: Stages) -> Made:
         dataset = collect(plan, config.workers, advance)
         reached = np.logical_or.reduceat(dataset.column("next.success"), dataset.starts)
         told.append(f"{reached.mean():.0%} of them succeed")
+    return dataset
+
+
+def make_judge(config: Config, stages: Stages, task, dataset) -> tuple:
+    """Train or load the task's image-text model; returns it and the vectors (N, D) of all frames."""
+    from robot_rl.cli.judging import in_domain_encoder
+    from robot_rl.vision.cache import embed_dataset
+    from robot_rl.vision.in_domain import InDomainConfig
+
+    settings = InDomainConfig(frames=config.judge_frames, steps=config.judge_steps)
     with stages("judge", "image-text model of the scene, from random states and the card's words"):
-        encoder = judging.in_domain_encoder(
-            task,
-            InDomainConfig(frames=config.judge_frames, steps=config.judge_steps),
-            config.workers,
-            progress,
-        )
+        encoder = in_domain_encoder(task, settings, config.workers, progress)
         with progress(dataset.info.total_frames, "embedding", "frames") as advance:
-            vectors = embed_dataset(dataset, task.camera.name, encoder, advance)
+            return encoder, embed_dataset(dataset, task.camera.name, encoder, advance)
+
+
+def label(config: Config, stages: Stages, task, dataset, encoder, vectors: np.ndarray):
+    """Ask about pairs of frames; returns judging.Asked."""
+    from robot_rl.cli import judging
+
     goal = judging.Goal(task.goal, task.opposite, task)
     labeler = judging.clip_labeler(encoder, goal, vectors)
     with (
@@ -192,26 +213,34 @@ def run_stages(config: Config, stages: Stages) -> Made:
             dataset, task.camera.name, labeler, goal, store, config.pairs, config.seed, score, advance
         )
         told.append(f"{len(asked.pairs)} pairs")
-    true = dataset.column("next.reward")
+    return asked
+
+
+def fit_reward(config: Config, stages: Stages, dataset, encoder, vectors: np.ndarray, asked) -> tuple:
+    """Fit the reward model, or read it back; returns rewards (mean, std) of all frames and its quality."""
+    from robot_rl.cli import judging
+    from robot_rl.rewards.model import RewardConfig, RewardModel
+
     with stages("reward", "Bradley-Terry ensemble on the model's frozen features") as told:
         if (config.out / "reward" / "reward.json").exists():
             model = RewardModel.load(config.out / "reward", encoder.identity)
         else:
             model = judging.fit(vectors, asked, RewardConfig(seed=config.seed))
             model.save(config.out / "reward", encoder.identity)
-        found = judging.quality(dataset, asked, model, vectors, true)
+        found = judging.quality(dataset, asked, model, vectors, dataset.column("next.reward"))
         agreement = found["held_out_agreement"]
         ties = "every held-out pair is a tie"
         told.append(ties if agreement is None else f"held-out agreement {agreement:.2f}")
-    with stages("relabel", "a new version of the dataset; the source is not touched"):
-        mean, std = model.reward(vectors)
-        path = config.out / "labeled"
-        if not (path / "meta" / "info.json").exists():
-            origin = {"encoder": encoder.identity["origin"], "task": goal.text}
-            relabel_dataset(dataset, (mean, std), path, origin)
-        labeled = Dataset.open(path)
-    records, film = learn(config, stages, task, path, controls(true, labeled.column("next.reward")))
-    return Made(config, task, dataset, labeled, encoder.identity["origin"], asked, found, records, film)
+    return model.reward(vectors), found
+
+
+def relabel(path: Path, dataset, rewards: tuple[np.ndarray, np.ndarray], provenance: dict) -> Path:
+    """Write the labeled version of the dataset, unless it is there."""
+    from robot_rl.rewards.relabel import relabel_dataset
+
+    if not (path / "meta" / "info.json").exists():
+        relabel_dataset(dataset, rewards, path, provenance)
+    return path
 
 
 def learn(config: Config, stages: Stages, task, path: Path, rewards: dict) -> tuple[dict[str, dict], Path]:

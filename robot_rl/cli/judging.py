@@ -216,24 +216,3 @@ def true_reward(dataset: Dataset) -> np.ndarray | None:
         return dataset.column("source.reward")
     learned = "reward.mean" in dataset.info.labels
     return dataset.column("next.reward") if dataset.info.has_rewards and not learned else None
-
-
-def describe_policy(dataset: Dataset, task: TaskCard, source: str):
-    """Say what a checkpoint must know of a simulated task."""
-    from robot_rl.learners.train import PolicyDescription
-
-    size = len(task.actions)
-    return PolicyDescription(
-        state_names=tuple(part.name for part in task.state),
-        state_units=tuple(part.unit for part in task.state),
-        action_names=tuple(part.name for part in task.actions),
-        action_units=tuple(part.unit for part in task.actions),
-        action_low=(-1.0,) * size,
-        action_high=(1.0,) * size,
-        fps=task.control_rate,
-        robot=dataset.info.robot_type,
-        task=task.name,
-        task_text=task.goal,
-        dataset_hash=dataset.content_hash,
-        reward_source=source,
-    )

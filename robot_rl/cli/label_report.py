@@ -20,7 +20,7 @@ MEASURES = {
     "undecided_share": "share of labels within 0.1 of one half",
     "spread_over_signal": "ensemble's spread over the reward's own",
     "order_in_time": "rank correlation of reward with time in an episode, mean",
-    "label_accuracy": "labels agree with the true reward",
+    "label_accuracy": "labels agree with the true reward, on held-out pairs drawn as for training",
     "label_accuracy_clear": "the same on clear pairs (third with the largest gap)",
 }
 
