@@ -52,6 +52,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "h5py": {"data"},
     "mcap": {"data"},
     "rosbags": {"data"},
+    "httpx2": {"preferences"},
     "tyro": {"cli"},
     "rich": {"cli"},
 }

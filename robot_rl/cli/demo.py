@@ -209,9 +209,8 @@ def label(config: Config, stages: Stages, task, dataset, encoder, vectors: np.nd
         progress(None, "labeling", "pairs") as advance,
     ):
         store, score = config.out / "labels.sqlite", labeler.score(vectors)
-        asked = judging.ask(
-            dataset, task.camera.name, labeler, goal, store, config.pairs, config.seed, score, advance
-        )
+        chosen = judging.choose(dataset, task.camera.name, goal, config.pairs, config.seed, score)
+        asked = judging.ask(labeler, chosen, store, advance)
         told.append(f"{len(asked.pairs)} pairs")
     return asked
 

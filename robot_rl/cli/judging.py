@@ -19,7 +19,7 @@ from robot_rl.preferences.oracle import OracleLabeler
 from robot_rl.preferences.pairs import random_pairs, stratified_pairs
 from robot_rl.preferences.run import label_pairs, make_questions
 from robot_rl.preferences.store import LabelStore
-from robot_rl.preferences.types import Labeler, Outcome, Pair, Preference
+from robot_rl.preferences.types import FrameSource, Labeler, Outcome, Pair, Preference, Question
 from robot_rl.rewards.metrics import accuracy_by_gap
 from robot_rl.rewards.model import RewardConfig, RewardModel
 from robot_rl.specs.paths import cache_dir
@@ -124,20 +124,22 @@ def held_out_episodes(dataset: Dataset, seed: int) -> np.ndarray:
     return chosen
 
 
-def ask(
-    dataset: Dataset,
-    camera: str,
-    labeler: Labeler,
-    goal: Goal,
-    store: Path,
-    pairs: int,
-    seed: int,
-    score: np.ndarray | None = None,
-    progress: Progress | None = None,
-) -> Asked:
-    """Ask about `pairs` training pairs and a tenth as many held-out ones, through the label store.
+@dataclass(frozen=True)
+class Asking:
+    """What is to be asked, before anybody is."""
 
-    `score` (N,), the labeler's own, makes a third of the pairs contain a frame that it ranks high.
+    pairs: tuple[Pair, ...]
+    questions: tuple[Question, ...]
+    held_out: np.ndarray  # (M,) bool: both frames from held-out episodes
+    frames: FrameSource
+
+
+def choose(
+    dataset: Dataset, camera: str, goal: Goal, pairs: int, seed: int, score: np.ndarray | None = None
+) -> Asking:
+    """Choose `pairs` training pairs and a tenth as many held-out ones.
+
+    `score` (N,), a labeler's own, makes a third of the pairs contain a frame that it ranks high.
     """
     out = held_out_episodes(dataset, seed)[
         np.searchsorted(dataset.starts, np.arange(dataset.info.total_frames), "right") - 1
@@ -148,9 +150,14 @@ def ask(
         chosen += draw(frames, count, seed)
     source = partial(dataset.frames, camera)
     questions = make_questions(chosen, source, goal.text, goal.opposite)
+    return Asking(tuple(chosen), tuple(questions), np.array([out[pair.first] for pair in chosen]), source)
+
+
+def ask(labeler: Labeler, asking: Asking, store: Path, progress: Progress | None = None) -> Asked:
+    """Ask what was chosen, through the label store."""
     with LabelStore(store) as labels:
-        answers = label_pairs(labeler, questions, source, labels, batch_size=512, progress=progress)
-    return Asked(tuple(chosen), tuple(answers), np.array([out[pair.first] for pair in chosen]))
+        answers = label_pairs(labeler, asking.questions, asking.frames, labels, 512, progress)
+    return Asked(asking.pairs, tuple(answers), asking.held_out)
 
 
 def _stratified(score: np.ndarray, frames: np.ndarray, count: int, seed: int) -> list[Pair]:

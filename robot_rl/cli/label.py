@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from robot_rl.cli.common import progress, save_config, table
+from robot_rl.preferences.chat.config import ChatConfig
 
 INTERRUPTED = "answers are in the label store; the same command continues and pays for none twice"
 
@@ -25,11 +26,13 @@ class Config:
     """The opposite of the goal in one sentence; needed by `clip` where the task is a sentence."""
     out: Path | None = None
     """Folder for the labeled dataset (dataset/), reward model (reward/), figures; default DATASET-labeled."""
-    labeler: Literal["clip", "oracle"] = "clip"
-    """clip: an image-text model. oracle: the dataset's own reward with errors, for tests only."""
+    labeler: Literal["clip", "chat", "oracle"] = "clip"
+    """clip: an image-text model. chat: a vision-language model at an OpenAI-compatible address (--chat.url).
+    oracle: the dataset's own reward with errors, for tests only."""
     model: str = "in-domain"
-    """An open_clip architecture such as ViT-B-32; or in-domain[:TASK], the small model that robot-rl trains
-    in simulation (about two minutes, then cached); default: that of the task card."""
+    """Model of the pictures, whose features the reward is learned on and that clip judges by: an open_clip
+    architecture such as ViT-B-32; or in-domain[:TASK], the small model that robot-rl trains in simulation
+    (about two minutes, then cached); default: that of the task card."""
     weights: str = ""
     """For an open_clip architecture: a pretrained tag (needs the hub) or a local file."""
     camera: str | None = None
@@ -44,6 +47,12 @@ class Config:
     """Stop after the preferences, or go on to the labeled dataset."""
     seed: int = 0
     """Decides the pairs, the held-out episodes and the reward model."""
+    chat: ChatConfig = field(default_factory=ChatConfig)
+    """The endpoint that the labeler chat asks, its limits and its budget."""
+    export_batch: Path | None = None
+    """chat: write the questions as JSONL for a provider's batch interface (half the price), and stop."""
+    import_batch: tuple[Path, ...] = ()
+    """chat: read the provider's files of answers, in any order, before going on."""
     reward: dict[str, int] = field(default_factory=dict)
     """Settings of the reward model that are whole numbers, such as members 5 or epochs 60."""
 
@@ -124,70 +133,152 @@ def load_encoder(model: str, weights: str, goal):
 def judge(config: Config, dataset, goal, out: Path) -> None:
     """Ask, fit, measure and write."""
     from robot_rl.cli import judging
-    from robot_rl.cli.arms import write_json
-    from robot_rl.rewards.relabel import relabel_dataset
-    from robot_rl.vision.cache import embed_dataset
 
     camera, settings = judging.one_camera(dataset, config.camera), reward_config(config)
-    oracle = config.labeler == "oracle"
-    if oracle:  # before the encoder, which may take minutes
-        labeler, score = judging.oracle_labeler(dataset, config.error_rate, config.seed), None
+    labeler = early_labeler(config, dataset)
+    seen = score = None
+    if labeler is None:
+        seen = see(config, dataset, camera, goal)
+        labeler = judging.clip_labeler(seen.encoder, goal, seen.vectors)
+        score = labeler.score(seen.vectors)
+    asking = judging.choose(dataset, camera, goal, config.pairs, config.seed, score)
+    if config.labeler == "chat" and not before_chat(config, labeler, asking, store_of(config)):
+        return
+    with progress(None, "labeling", "pairs") as advance:
+        asked = judging.ask(labeler, asking, store_of(config), advance)
+    print(f"labels: {asked.outcomes()} by {who(labeler, seen)} in {store_of(config)}")
+    notes = warnings(dataset, seen, labeler.name)
+    for line in notes:
+        print(f"note: {line}")
+    if config.until == "dataset":
+        # Whoever asks somebody else needs the encoder only now: a wrong address should not cost minutes.
+        seen = seen or see(config, dataset, camera, goal)
+        finish(config, dataset, goal, out, seen, asked, settings, notes, who(labeler, seen))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A dataset's frames as a model sees them."""
+
+    encoder: object  # vision.encoder.ImageTextEncoder
+    vectors: object  # (N, D) float32
+
+
+def see(config: Config, dataset, camera: str, goal) -> Seen:
+    """Load the encoder and embed every frame, from the cache where they are known."""
+    from robot_rl.vision.cache import embed_dataset
+
     encoder = load_encoder(config.model, config.weights, goal)
     with progress(dataset.info.total_frames, "embedding", "frames") as advance:
-        vectors = embed_dataset(dataset, camera, encoder, advance)
-    if not oracle:
-        labeler = judging.clip_labeler(encoder, goal, vectors)
-        score = labeler.score(vectors)
-    store = config.store or beside(config.dataset, ".labels.sqlite")
-    with progress(None, "labeling", "pairs") as advance:
-        asked = judging.ask(dataset, camera, labeler, goal, store, config.pairs, config.seed, score, advance)
-    print(f"labels: {asked.outcomes()} by {labeler.name} ({encoder.identity['origin']}) in {store}")
-    for line in warnings(dataset, encoder, labeler.name):
-        print(f"note: {line}")
-    if config.until == "preferences":
-        return
-    model = judging.fit(vectors, asked, settings)
-    model.save(out / "reward", encoder.identity)
-    mean, std = model.reward(vectors)
-    found = judging.quality(dataset, asked, model, vectors, judging.true_reward(dataset))
+        return Seen(encoder, embed_dataset(dataset, camera, encoder, advance))
+
+
+def who(labeler, seen: Seen | None) -> str:
+    """Name the judge in words."""
+    origin = seen.encoder.identity["origin"] if labeler.name == "clip" else labeler.identity["model"]
+    return f"{labeler.name} ({origin})"
+
+
+def early_labeler(config: Config, dataset):
+    """Make the labelers that can be refused before the encoder, which may take minutes; None for clip."""
+    from robot_rl.cli import judging
+    from robot_rl.errors import BadInput
+
+    batch = config.export_batch is not None or bool(config.import_batch)
+    if config.labeler != "chat" and (batch or config.chat != ChatConfig()):
+        raise BadInput(
+            f"--labeler: is '{config.labeler}'; --chat, --export-batch and --import-batch need chat"
+        )
+    if config.labeler == "oracle":
+        return judging.oracle_labeler(dataset, config.error_rate, config.seed)
+    if config.labeler == "chat":
+        from robot_rl.preferences.chat.labeler import ChatLabeler
+
+        return ChatLabeler(config.chat)
+    return None
+
+
+def before_chat(config: Config, labeler, asking, store: Path) -> bool:
+    """Do what --export-batch and --import-batch say, or tell what will be sent; returns whether to ask."""
+    from robot_rl.preferences.batch import export_batch, import_batch
+    from robot_rl.preferences.chat.announce import announcement
+    from robot_rl.preferences.store import LabelStore
+
+    with LabelStore(store) as labels:
+        if config.export_batch is not None:
+            made = export_batch(labeler, asking.questions, asking.frames, labels, config.export_batch)
+            print("batch: " + (", ".join(map(str, made)) if made else "every pair has its answer already"))
+            print("next: hand it to the provider, then the same command with --import-batch in its place")
+            return False
+        if config.import_batch:
+            found = import_batch(labeler, asking.questions, config.import_batch, labels)
+            print(f"batch: {found}")
+            without = found.missing + found.outcomes.get("failed", 0)
+            if without:
+                print(
+                    f"{without} pairs have no answer yet: export them again, or ask them directly, "
+                    "without --import-batch"
+                )
+            return not without
+        print(announcement(labeler, asking.questions, asking.frames, labels), flush=True)
+        keys = {question.key(labeler.name, labeler.identity) for question in asking.questions}
+        if len(labels.get(keys)) < len(keys):
+            for note in labeler.probe():
+                print(f"note: {note}")
+    return True
+
+
+def finish(config, dataset, goal, out, seen: Seen, asked, settings, notes, judge_name) -> None:
+    """Fit the reward to the answers, measure it and write the labeled dataset."""
+    from robot_rl.cli import judging
+    from robot_rl.cli.arms import write_json
+    from robot_rl.rewards.relabel import relabel_dataset
+
+    model = judging.fit(seen.vectors, asked, settings)
+    model.save(out / "reward", seen.encoder.identity)
+    found = judging.quality(dataset, asked, model, seen.vectors, judging.true_reward(dataset))
     provenance = {
-        "labeler": labeler.name,
+        "labeler": config.labeler,
+        "judge": judge_name,
         "task": goal.text,
         "opposite": goal.opposite,
-        "encoder": encoder.identity["origin"],
+        "encoder": seen.encoder.identity["origin"],
         "pairs": config.pairs,
         "seed": config.seed,
     }
-    notes = warnings(dataset, encoder, labeler.name)
     if found["undecided_share"] > 0.5:
-        notes.append(
+        notes = [
+            *notes,
             f"{found['undecided_share']:.0%} of the labels lie within 0.1 of one half: the judge can hardly "
-            "tell these pictures apart, and the reward repeats its guesses"
-        )
+            "tell these pictures apart, and the reward repeats its guesses",
+        ]
         print(f"note: {notes[-1]}")
-    told = {**provenance, **found, "notes": notes, "store": str(store), "camera": camera}
+    camera = judging.one_camera(dataset, config.camera)
+    told = {**provenance, **found, "notes": notes, "store": str(store_of(config)), "camera": camera}
     write_json(out / "label.json", told)
     save_config(config, out / "config.yaml")
     # The dataset comes last and at once: killed before, the same command makes all of it again.
-    relabel_dataset(dataset, (mean, std), out / "dataset", provenance)
-    print(
-        table(
-            ("measure", "value"),
-            [(k, "-" if v is None else v) for k, v in found.items() if not isinstance(v, (list, dict))],
-        )
-    )
+    relabel_dataset(dataset, model.reward(seen.vectors), out / "dataset", provenance)
+    rows = [(k, "-" if v is None else v) for k, v in found.items() if not isinstance(v, (list, dict))]
+    print(table(("measure", "value"), rows))
     print(f"labeled dataset: {out / 'dataset'}   next: robot-rl train {out / 'dataset'} --out runs/policy")
 
 
-def warnings(dataset, encoder, labeler: str) -> list[str]:
+def store_of(config: Config) -> Path:
+    """Where the answers are."""
+    return config.store or beside(config.dataset, ".labels.sqlite")
+
+
+def warnings(dataset, seen: Seen | None, labeler: str) -> list[str]:
     """Say where the labels are not what they seem."""
-    found = []
     if labeler == "oracle":
-        found.append("these labels come from the true reward (oracle): for tests and ablations only")
-    scene = encoder.identity["model"].removeprefix("in-domain ")
-    if encoder.identity["kind"] == "in-domain" and dataset.info.metadata.get("task") != scene:
-        found.append(
-            f"the in-domain model knows simulated pictures of {scene} only; these are other pictures, so its "
-            "answers are guesses: see agreement, undecided share and order in time"
-        )
-    return found
+        return ["these labels come from the true reward (oracle): for tests and ablations only"]
+    if labeler != "clip" or seen.encoder.identity["kind"] != "in-domain":
+        return []
+    scene = seen.encoder.identity["model"].removeprefix("in-domain ")
+    if dataset.info.metadata.get("task") == scene:
+        return []
+    return [
+        f"the in-domain model knows simulated pictures of {scene} only; these are other pictures, so its "
+        "answers are guesses: see agreement, undecided share and order in time"
+    ]

@@ -6,8 +6,10 @@ the reward model.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -21,10 +23,12 @@ from robot_rl.preferences.types import (
     Pair,
     Preference,
     Question,
+    StreamingLabeler,
     image_hash,
 )
 
 _FRAMES_AT_ONCE = 128  # bounds memory while hashing: 128 images of 480x640 are 118 MB
+_SAVE_SECONDS = 1.0  # what a kill may cost of paid answers, against a disk sync each
 
 
 def make_questions(
@@ -49,8 +53,9 @@ def label_pairs(
 ) -> list[Preference]:
     """Answer every question, from the store where it can; returns them in the questions' order.
 
-    Each batch is stored in one transaction as it comes, so a killed run resumes and a rerun makes no
-    call. Questions of equal content are asked once. `progress` is told how many more are answered.
+    Each batch is stored in one transaction as it comes (answers of a StreamingLabeler about once a
+    second), so a killed run resumes and a rerun makes no call. Questions of equal content are asked once.
+    `progress` is told how many more are answered.
     Raises RobotRLError where the labeler does not answer each question once.
     """
     keys = [question.key(labeler.name, labeler.identity) for question in questions]
@@ -59,12 +64,45 @@ def label_pairs(
     report = progress or (lambda count: None)
     asked = Counter(keys)  # how many questions each answer settles
     report(sum(count for key, count in asked.items() if key in answers))
+    told = partial(_tell, report, asked)
+    if isinstance(labeler, StreamingLabeler):
+        answers.update(_stream(labeler, missing, frames, store, told))
+        return [answers[key] for key in keys]
     todo = list(missing.items())
     for start in range(0, len(todo), batch_size):
         batch = dict(todo[start : start + batch_size])
         answers.update(_ask(labeler, batch, frames, store))
-        report(sum(asked[key] for key in batch))
+        told(batch)
     return [answers[key] for key in keys]
+
+
+def _tell(report: Callable[[int], object], asked: Counter[str], keys: Iterable[str]) -> None:
+    """Report how many questions the answers to these keys settle."""
+    report(sum(asked[key] for key in keys))
+
+
+def _stream(
+    labeler: StreamingLabeler,
+    todo: Mapping[str, Question],
+    frames: FrameSource,
+    store: LabelStore,
+    told: Callable[[Iterable[str]], None],
+) -> dict[str, Preference]:
+    """Ask everything at once and store answers as they come, about once a second."""
+    keys, given, unsaved = list(todo), {}, {}
+    saved = time.monotonic()
+    try:
+        for index, answer in labeler.answers(list(todo.values()), frames):
+            given[keys[index]] = unsaved[keys[index]] = answer
+            if time.monotonic() - saved >= _SAVE_SECONDS:
+                store.put(unsaved)
+                told(unsaved)
+                unsaved, saved = {}, time.monotonic()
+    finally:
+        if unsaved:
+            store.put(unsaved)
+            told(unsaved)
+    return _settled(labeler, todo, given, store)
 
 
 def _ask(
@@ -84,8 +122,15 @@ def _ask(
     finally:
         if given:
             store.put(given)
-    if len(given) < len(batch):
-        raise RobotRLError(f"labeler '{labeler.name}' gave {len(given)} answers to {len(batch)} questions")
+    return _settled(labeler, batch, given, store)
+
+
+def _settled(
+    labeler: Labeler, asked: Mapping[str, Question], given: Mapping[str, Preference], store: LabelStore
+) -> dict[str, Preference]:
+    """The answers that stand; raises RobotRLError where a question was not answered."""
+    if len(given) < len(asked):
+        raise RobotRLError(f"labeler '{labeler.name}' gave {len(given)} answers to {len(asked)} questions")
     # Another run may have been first; its answers stand, and a rerun must see what this run saw.
     failed = {key: answer for key, answer in given.items() if answer.outcome is Outcome.FAILED}
-    return failed | store.get(batch)
+    return failed | store.get(asked)

@@ -163,6 +163,15 @@ class Labeler(Protocol):
         ...
 
 
+@runtime_checkable
+class StreamingLabeler(Labeler, Protocol):
+    """A labeler whose answers come in any order, such as one that has many requests in flight."""
+
+    def answers(self, questions: Sequence[Question], frames: FrameSource) -> Iterable[tuple[int, Preference]]:
+        """Yield (index of the question, its answer) as they come; raises after what was answered."""
+        ...
+
+
 def image_hash(image: np.ndarray) -> str:
     """Hash an image (H, W, 3) uint8 by shape, dtype and bytes: 64 hex digits."""
     image = np.ascontiguousarray(image)

@@ -23,6 +23,7 @@ from robot_rl.cli.judging import (
     Goal,
     accuracy,
     ask,
+    choose,
     clip_labeler,
     fit,
     in_domain_encoder,
@@ -62,11 +63,9 @@ def reward_sources(
     goal, true = Goal(task.goal, task.opposite, task), dataset.column("next.reward")
     labeler = clip_labeler(encoder, goal, vectors)
     store = folder / f"{dataset.root.name}.sqlite"
-    asked = ask(dataset, camera, labeler, goal, store, PAIRS, seed, labeler.score(vectors))
-    clip = fit(vectors, asked, RewardConfig(seed=seed)).reward(vectors)[0]
-    wrong = ask(
-        dataset, camera, oracle_labeler(dataset, 0.2, seed), goal, store, PAIRS, seed, labeler.score(vectors)
-    )
+    asking = choose(dataset, camera, goal, PAIRS, seed, labeler.score(vectors))
+    clip = fit(vectors, ask(labeler, asking, store), RewardConfig(seed=seed)).reward(vectors)[0]
+    wrong = ask(oracle_labeler(dataset, 0.2, seed), asking, store)
     oracle = fit(vectors, wrong, RewardConfig(seed=seed)).reward(vectors)[0]
     expert = embed_dataset(collected(task, "expert", seed, folder, 5), camera, encoder)
     irl = discriminator_reward(expert, vectors, seed)

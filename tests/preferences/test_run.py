@@ -127,3 +127,42 @@ def test_the_first_of_two_runs_wins_in_both(tmp_path):
 def test_no_pairs_are_no_work(store):
     assert make_questions([], FRAMES, "x") == []
     assert label_pairs(BrightLabeler(), [], FRAMES, store) == []
+
+
+class Streaming(BrightLabeler):
+    """Answers the last question first, and stops after `most` answers."""
+
+    most = 99
+
+    def answers(self, questions, frames):
+        answers = list(self.label(questions, frames))
+        for index in reversed(range(len(answers))[-self.most :]):
+            yield index, answers[index]
+        if len(answers) > self.most:
+            raise RobotRLError("the budget is spent")
+
+
+def test_answers_that_come_in_any_order_are_kept_by_question(store):
+    assert label_pairs(Streaming(), QUESTIONS, FRAMES, store) == list(
+        BrightLabeler().label(QUESTIONS, FRAMES)
+    )
+
+
+def test_what_came_before_a_stream_stopped_is_stored(store):
+    labeler, seen = Streaming(), []
+    labeler.most = 5
+    with pytest.raises(RobotRLError, match="budget"):
+        label_pairs(labeler, QUESTIONS, FRAMES, store, progress=seen.append)
+    assert sum(store.counts().values()) == 5
+    assert sum(seen) == 5  # what is reported is what is stored
+    labeler.most = 99
+    assert len(label_pairs(labeler, QUESTIONS, FRAMES, store)) == len(QUESTIONS)
+
+
+def test_a_stream_that_ends_early_is_refused(store):
+    class Short(Streaming):
+        def answers(self, questions, frames):
+            return list(super().answers(questions, frames))[:-1]
+
+    with pytest.raises(RobotRLError, match="12 answers to 13"):
+        label_pairs(Short(), QUESTIONS, FRAMES, store)

@@ -1,0 +1,152 @@
+"""The labeler `chat`: takes questions and frames, asks a vision-language model, and yields preferences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from robot_rl.errors import BadInput, need_installed
+from robot_rl.preferences.chat.asking import Asking, Setup
+from robot_rl.preferences.chat.budget import Budget
+from robot_rl.preferences.chat.client import ChatClient
+from robot_rl.preferences.chat.config import ChatConfig
+from robot_rl.preferences.chat.images import data_uri
+from robot_rl.preferences.chat.key import ApiKey
+from robot_rl.preferences.chat.pace import Pace
+from robot_rl.preferences.chat.preference import NAME, failed
+from robot_rl.preferences.chat.probe import Probed, probe
+from robot_rl.preferences.chat.prompt import load_prompt
+from robot_rl.preferences.chat.session import Session
+from robot_rl.preferences.types import FrameSource, Preference, Question
+
+_CHUNK = 32  # questions whose frames are read at once: ascending reads are fast, and memory stays small
+
+
+class ChatLabeler:
+    """Asks a chat model which of two pictures is nearer the goal; one per run, as its budget is the run's.
+
+    Raises BadInput for a prompt or a key that cannot be used. The endpoint is first spoken to by `probe`,
+    or by `label` with the first question, which raise BadInput where it cannot be used and BudgetSpent,
+    after the last answer, where the budget is used up.
+    """
+
+    name = NAME
+
+    def __init__(self, config: ChatConfig) -> None:
+        if not config.url:
+            raise BadInput("--chat.url: is missing; give the endpoint's address, e.g. http://localhost:11434/v1")
+        need_installed("httpx2", "chat")
+        self.config = config
+        self._setup = Setup(
+            config,
+            load_prompt(config.prompt),
+            ApiKey(config.api_key_env),
+            Budget(config),
+            Pace(config.requests_per_minute, config.tokens_per_minute),
+        )
+        self._probed: Probed | None = None
+
+    @property
+    def setup(self) -> Setup:
+        """The prompt, the budget and what else belongs to this run."""
+        return self._setup
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What can change an answer; what a probe finds is left out, so that a rerun needs no call."""
+        version = self._setup.prompt.version
+        return {"model": self.config.model, "prompt_version": version, "params": self.config.answer_params()}
+
+    def probe(self) -> tuple[str, ...]:
+        """Ask the endpoint a test question without any frame, once; returns notes for the user.
+
+        Raises BadInput, in one line, for an endpoint that cannot be used.
+        """
+        if self._probed is None:
+            client = ChatClient(self.config, self._setup.key)
+            with Session(client.close) as session:
+                self._probed = session.run(probe(self._setup, client))
+        return self._probed.notes
+
+    def label(self, questions: Sequence[Question], frames: FrameSource) -> Iterable[Preference]:
+        """Answer a batch in order. When it must stop early, what was answered is yielded before it raises.
+
+        A question that got no answer among others that did is then FAILED, and is asked again next time.
+        """
+        held: list[Preference | None] = [None] * len(questions)
+        following = 0
+        try:
+            for index, answer in self.answers(questions, frames):
+                held[index] = answer
+                while following < len(held) and held[following] is not None:
+                    # Nothing may come between these three: Ctrl-C there would shift answers by one.
+                    answer = held[following]
+                    following += 1
+                    yield answer
+        except (KeyboardInterrupt, Exception):
+            last = max((i for i, answer in enumerate(held) if answer is not None), default=-1)
+            for index in range(following, last + 1):
+                yield held[index] or self._unanswered(questions[index])
+            raise
+
+    def answers(self, questions: Sequence[Question], frames: FrameSource) -> Iterator[tuple[int, Preference]]:
+        """Yield (index of the question, answer) as they come, in any order; raises as `label` does."""
+        if not questions:
+            return
+        self.probe()
+        self._setup.budget.begin()
+        client = ChatClient(self.config, self._setup.key)
+        with Session(client.close) as session:
+            asking = Asking(self._setup, client, self._probed.features)
+            try:
+                yield from self._stream(questions, frames, session, asking)
+            except KeyboardInterrupt:
+                session.cancel()
+                yield from _taken(session, asking, 0)
+                raise
+        if asking.stop is not None:
+            raise asking.stop
+
+    def _stream(
+        self, questions: Sequence[Question], frames: FrameSource, session: Session, asking: Asking
+    ) -> Iterator[tuple[int, Preference]]:
+        """Keep the endpoint busy: the pictures of further questions are ready before their turn."""
+        for start in range(0, len(questions), _CHUNK):
+            if asking.stop is not None:
+                break
+            try:
+                ready = self._with_images(questions[start : start + _CHUNK], frames)
+            except Exception as error:  # what is in flight is paid for, and handed over before this is raised
+                asking.stop = error
+                break
+            for index, (question, images) in enumerate(ready, start):
+                session.submit(index, asking.question(question, images))
+            yield from _taken(session, asking, 2 * self.config.concurrency)
+        yield from _taken(session, asking, 0)
+
+    def _with_images(
+        self, questions: Sequence[Question], frames: FrameSource
+    ) -> list[tuple[Question, tuple[str, str]]]:
+        """Read and encode the frames of some questions, each once, in ascending order."""
+        wanted = np.unique([index for question in questions for index in question.shown]).astype(np.int64)
+        images = zip(wanted.tolist(), frames(wanted), strict=True)
+        uris = {index: data_uri(image, self.config) for index, image in images}
+        return [(q, (uris[q.shown[0]], uris[q.shown[1]])) for q in questions]
+
+    def _unanswered(self, question: Question) -> Preference:
+        reason = "the run stopped before an answer came"
+        return failed(reason, self.config.model, self._setup.prompt.version, question.order)
+
+
+def _taken(session: Session, asking: Asking, leave: int) -> Iterator[tuple[int, Preference]]:
+    """Take answers as they come, until no more than `leave` are being waited for."""
+    while session.waiting > leave:
+        index, future = session.take()
+        if future.cancelled():
+            continue
+        if future.exception() is not None:
+            asking.stop = asking.stop or future.exception()
+        elif future.result() is not None:
+            yield index, future.result()
