@@ -39,17 +39,24 @@ def check_features(features: np.ndarray, where: str = "features", size: int | No
 
 
 def check_pairs(pairs: np.ndarray, frames: int, least: int = 1) -> np.ndarray:
-    """Return `pairs` as (M, 2) int64, M >= `least`, each a frame index in 0..frames - 1."""
+    """Return `pairs` as (M, 2, S) int64, M >= `least`, each a frame index in 0..frames - 1.
+
+    They may come as (M, 2), pairs of frames, which is S = 1, or as (M, 2, S), pairs of strips of S frames.
+    """
     pairs = np.asarray(pairs)
-    if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
-        raise BadInput(f"pairs: must be integers (M, 2), one pair a row, not {pairs.dtype} {pairs.shape}")
+    right_shape = pairs.ndim in (2, 3) and pairs.shape[1] == 2 and 0 not in pairs.shape[2:]
+    if not right_shape or pairs.dtype.kind not in "iu":
+        raise BadInput(
+            "pairs: must be integers (M, 2), one pair of frames a row, or (M, 2, S), pairs of strips, not "
+            f"{pairs.dtype} {pairs.shape}"
+        )
     if len(pairs) < least:
         raise BadInput(f"pairs: {len(pairs)} labeled pairs, but at least {least} are needed; label more")
-    outside = (pairs < 0) | (pairs >= frames)
+    outside = ((pairs < 0) | (pairs >= frames)).reshape(len(pairs), -1)
     if outside.any():
         row = int(np.argmax(outside.any(1)))
         raise BadInput(f"pairs: pair {row} is {pairs[row].tolist()}; frames go from 0 to {frames - 1}")
-    return pairs.astype(np.int64)
+    return pairs.astype(np.int64).reshape(len(pairs), 2, -1)
 
 
 def check_vector(name: str, values: np.ndarray, count: int, low: float, high: float = np.inf) -> np.ndarray:

@@ -68,7 +68,7 @@ def rewards_of(weights: dict[str, Tensor], features: Tensor) -> Tensor:
 
 def fit_heads(
     features: np.ndarray,  # (n, F) float32, standardised
-    pairs: np.ndarray,  # (M, 2) int64, rows of `features`
+    pairs: np.ndarray,  # (M, 2, S) int64, rows of `features`; S frames make a strip, 1 is a frame alone
     p: np.ndarray,  # (M,)
     importance: np.ndarray,  # (M,), mean 1
     config: RewardConfig,
@@ -108,14 +108,15 @@ class _Labels:
     """What the ensemble learns from, as tensors."""
 
     features: Tensor  # (n, F)
-    pairs: Tensor  # (M, 2)
+    pairs: Tensor  # (M, 2, S)
     p: Tensor  # (M,)
     importance: Tensor  # (M,)
 
     def differences(self, weights: dict[str, Tensor], rows: Tensor) -> Tensor:
-        """r_second - r_first (K, B) of each member's own `rows` (K, B) of the pairs."""
-        frames = self.pairs[rows].movedim(-1, 1).flatten(1)  # (K, 2B): all first ones, then all second ones
-        first, second = rewards_of(weights, self.features[frames]).chunk(2, dim=1)
+        """r_second - r_first (K, B) of each member's own `rows` (K, B); a strip's reward is its mean."""
+        frames = self.pairs[rows].movedim(2, 1)  # (K, 2, B, S): all first ones, then all second ones
+        rewards = rewards_of(weights, self.features[frames.flatten(1)]).view(frames.shape)
+        first, second = rewards.mean(-1).unbind(1)
         return second - first
 
     def loss(self, difference: Tensor, rows: Tensor, noise_rate: Tensor) -> Tensor:

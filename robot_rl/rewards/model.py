@@ -53,9 +53,10 @@ class RewardModel:
     ) -> RewardModel:
         """Fit to `pairs` (M, 2) of frames and `p` (M,), the probability that the second is nearer the goal.
 
-        `features` (N, F) belong to all frames of the dataset; `weights` (M,) >= 0 say how much each pair
-        counts. A tie is p = 0.5; "cannot tell" and "failed" are no pairs. The same seed, inputs and
-        number of threads give the same model. Raises BadInput.
+        Pairs of strips are (M, 2, S), the frames of each; a strip's reward is the mean of theirs. `features`
+        (N, F) belong to all frames of the dataset; `weights` (M,) >= 0 say how much each pair counts. A tie
+        is p = 0.5; "cannot tell" and "failed" are no pairs. The same seed, inputs and number of threads give
+        the same model. Raises BadInput.
         """
         config = config or RewardConfig()
         features = check_features(features)
@@ -79,17 +80,21 @@ class RewardModel:
         return mean, std
 
     def probability(self, features: np.ndarray, pairs: np.ndarray, *, noise: bool = False) -> np.ndarray:
-        """Probability (M,) float32 that the second frame of `pairs` (M, 2) is nearer, mean over members.
+        """Probability (M,) float32 that the second of `pairs` (M, 2) or (M, 2, S) is nearer, members' mean.
 
         With `noise` it is the probability that a label says so, flipped ones included. Raises BadInput.
         """
+        return self.probabilities(features, pairs, noise=noise).mean(0)
+
+    def probabilities(self, features: np.ndarray, pairs: np.ndarray, *, noise: bool = False) -> np.ndarray:
+        """The same of each member, (K, M) float32: where they differ, an answer would teach most."""
         pairs = check_pairs(pairs, len(features))
         used, rows = np.unique(pairs, return_inverse=True)
         raw = np.concatenate([part for _, part in self._raw(np.asarray(features)[used])], 1)
-        first, second = np.moveaxis(raw[:, rows.reshape(pairs.shape)], -1, 0)  # (K, M) each
+        first, second = np.moveaxis(raw[:, rows.reshape(pairs.shape)].mean(-1), -1, 0)  # (K, M) each
         flipped = self.noise_rate[:, None] if noise else 0.0
         s = (1 - 2 * flipped) * np.tanh((second - first) / 2)  # as in heads.label_loss
-        return ((1 + s) / 2).mean(0).astype(np.float32)
+        return ((1 + s) / 2).astype(np.float32)
 
     def save(self, folder: str | Path, identity: Mapping[str, Any]) -> None:
         """Write the model to `folder`, replacing an older one; `identity` (JSON) names the encoder."""

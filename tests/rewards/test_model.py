@@ -183,3 +183,29 @@ def test_features_of_another_encoder_are_refused() -> None:
 def test_a_config_that_cannot_be_used(change: dict) -> None:
     with pytest.raises(BadInput, match=f"reward config: {next(iter(change))} must be"):
         RewardConfig(**change)
+
+
+def test_a_strip_is_worth_the_mean_of_its_frames():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(400, 5)).astype(np.float32)
+    strips = rng.integers(400, size=(1500, 2, 3))
+    worth = features[strips, 0].mean(-1)  # (M, 2)
+    p = (worth[:, 1] > worth[:, 0]).astype(float)
+    model = RewardModel.fit(features, strips[:1200], p[:1200])
+    said = model.probability(features, strips[1200:])
+    assert ((said > 0.5) == (p[1200:] > 0.5)).mean() > 0.93
+    assert np.corrcoef(model.reward(features)[0], features[:, 0])[0, 1] > 0.95
+
+
+def test_a_strip_of_one_frame_thrice_is_that_frame():
+    features = np.random.default_rng(1).normal(size=(50, 4)).astype(np.float32)
+    pairs = np.random.default_rng(2).integers(50, size=(80, 2))
+    p = (features[pairs[:, 1], 0] > features[pairs[:, 0], 0]).astype(float)
+    model = RewardModel.fit(features, pairs, p)
+    thrice = np.repeat(pairs[:, :, None], 3, 2)
+    np.testing.assert_allclose(
+        model.probability(features, thrice), model.probability(features, pairs), atol=1e-6
+    )
+    assert model.probabilities(features, pairs).shape == (model.config.members, 80)
+    with pytest.raises(BadInput, match=r"\(M, 2, S\)"):
+        model.probability(features, pairs[:, :, None][:, :, :0])

@@ -34,14 +34,15 @@ class ChatLabeler:
 
     name = NAME
 
-    def __init__(self, config: ChatConfig) -> None:
+    def __init__(self, config: ChatConfig, shown: str = "") -> None:
+        """`shown` says in words what the pictures are where they are not plain frames (`showing.told`)."""
         if not config.url:
             raise BadInput("--chat.url: is missing; give the endpoint's address, e.g. http://localhost:11434/v1")
         need_installed("httpx2", "chat")
-        self.config = config
+        self.config, self._shown = config, shown
         self._setup = Setup(
             config,
-            load_prompt(config.prompt),
+            load_prompt(config.prompt).showing(shown),
             ApiKey(config.api_key_env),
             Budget(config),
             Pace(config.requests_per_minute, config.tokens_per_minute),
@@ -56,8 +57,12 @@ class ChatLabeler:
     @property
     def identity(self) -> Mapping[str, Any]:
         """What can change an answer; what a probe finds is left out, so that a rerun needs no call."""
-        version = self._setup.prompt.version
-        return {"model": self.config.model, "prompt_version": version, "params": self.config.answer_params()}
+        params = self.config.answer_params() | ({"shown": self._shown} if self._shown else {})
+        return {
+            "model": self.config.model,
+            "prompt_version": self._setup.prompt.version,
+            "params": params,
+        }
 
     def probe(self) -> tuple[str, ...]:
         """Ask the endpoint a test question without any frame, once; returns notes for the user.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ NUMBERS: dict[str, Choice] = {"0": "first", "1": "second", "-1": "cannot_tell"}
 Message = dict[str, Any]
 FOLDER = Path(__file__).resolve().parents[1] / "prompts"
 _IMAGES = ("first_image", "second_image")
-_PLACES = ("task", "opposite", *_IMAGES, "answer")
+_PLACES = ("task", "opposite", "shown", *_IMAGES, "answer")
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _SECTION = re.compile(r"^== *(.*?) *==$")
 
@@ -32,12 +33,19 @@ class Prompt:
     system: str
     asks: tuple[str, ...]
 
+    def showing(self, shown: str) -> Prompt:
+        """This prompt with {shown} filled in: what the pictures are. Without words its line is left out."""
+        if not shown:
+            return self
+        return dataclasses.replace(self, asks=tuple(ask.replace("{shown}", shown) for ask in self.asks))
+
     def messages(
         self, ask: int, task: str, opposite: str, images: tuple[str, str], answer: str = "", detail: str = ""
     ) -> list[Message]:
         """The chat messages of call number `ask`; `images` are data URIs in the order shown."""
         lines = self.asks[ask].split("\n")
-        kept = [line for line in lines if opposite.strip() or "{opposite}" not in line]
+        empty = ["{shown}"] if opposite.strip() else ["{shown}", "{opposite}"]
+        kept = [line for line in lines if not any(place in line for place in empty)]
         texts = {"task": task, "opposite": opposite, "answer": answer}
         shown = dict(zip(_IMAGES, images, strict=True))
         system = [{"role": "system", "content": self.system}] if self.system else []

@@ -94,3 +94,12 @@ def test_prompts_that_are_not_there_or_no_text(tmp_path):
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(BadInput, match="cannot be read as UTF-8"):
         load_prompt(path)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.txt")), ids=lambda path: path.stem)
+def test_what_the_pictures_are_is_said_where_they_are_not_plain_frames(path):
+    prompt = load_prompt(path.stem)
+    (plain,) = prompt.showing("").messages(0, "open it", "", URIS)
+    (strip,) = prompt.showing("They are strips.").messages(0, "open it", "", URIS)
+    assert "shown}" not in str(plain) + str(strip)
+    assert "They are strips." in str(strip) and "They are strips." not in str(plain)
