@@ -8,6 +8,8 @@ export MUJOCO_GL LP_NUM_THREADS
 
 VENV := .venv
 STAMP := $(VENV)/.installed
+TEST_STAMP := $(VENV)/.installed-test
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 TORCH := $(shell grep -E '^torch==' constraints.txt)
 BENCHES := $(sort $(notdir $(basename $(filter-out %/__init__.py,$(wildcard tests/benchmarks/[!_]*.py)))))
 
@@ -17,7 +19,7 @@ help: ## Print this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
 	  || grep -E '^[a-z]+:.*## ' Makefile
 
-setup: $(STAMP) ## Create .venv with everything the demo and the tests need (Python 3.11 or 3.12)
+setup: $(STAMP) ## Create .venv with everything the demo needs (Python 3.11 or 3.12)
 
 # A `python3.11` may be there and still not run (a version manager's shim), hence each is tried.
 $(STAMP): pyproject.toml constraints.txt
@@ -39,24 +41,29 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "make setup: $$chosen ($$version) -> $(VENV)"; "$$chosen" -m venv --clear $(VENV) || exit 1; \
 	fi
 	@# torch first and by version: a plain `torch` may bring several GB of CUDA packages.
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" -c constraints.txt
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[demo,dev]" -c constraints.txt
+	$(PIP) "$(TORCH)" -c constraints.txt
+	$(PIP) -e ".[demo]" -c constraints.txt
+	@touch $@
+
+# What only tests and benchmarks need comes on top, so that the demo starts sooner.
+$(TEST_STAMP): $(STAMP)
+	$(PIP) -e ".[test]" -c constraints.txt
 	@touch $@
 
 demo: setup ## Set up, then run the main job from robot logs to a policy
 	$(VENV)/bin/robot-rl demo
 
-test: setup ## Set up, then run the tests
+test: $(TEST_STAMP) ## Set up, then run the tests
 	$(VENV)/bin/python -m pytest
 
 bench: ## Run one benchmark: make bench NAME=x
 	@if [ -z "$(filter $(NAME),$(BENCHES))" ]; then \
 	  echo "make bench: no benchmark '$(NAME)'. Known: $(or $(BENCHES),none)" >&2; exit 2; \
 	fi
-	@$(MAKE) --no-print-directory setup
+	@$(MAKE) --no-print-directory $(TEST_STAMP)
 	$(VENV)/bin/python tests/benchmarks/$(NAME).py
 
-lint: setup ## Check style with ruff
+lint: $(TEST_STAMP) ## Check style with ruff
 	$(VENV)/bin/ruff check robot_rl tests
 
 clean: ## Remove .venv, build output and caches; runs/ stays

@@ -53,6 +53,11 @@ THIRD_PARTY: dict[str, set[str]] = {
     "mcap": {"data"},
     "rosbags": {"data"},
     "httpx2": {"preferences"},
+    "starlette": {"preferences"},
+    "uvicorn": {"preferences"},
+    "openskill": {"preferences"},
+    "scipy": {"preferences"},
+    "ray": {"cli"},
     "tyro": {"cli"},
     "rich": {"cli"},
 }

@@ -37,6 +37,11 @@ def test_the_wheel_holds_every_outside_file(wheel):
         if path.is_file() and "__pycache__" not in path.parts and path.name != ".gitkeep"
     ]
     assert {f"robot_rl/_outside/{name}" for name in tracked} <= names
+    inside = (ROOT / "robot_rl").rglob("*")
+    data = [
+        path for path in inside if path.is_file() and path.suffix in (".html", ".css", ".js", ".svg", ".txt")
+    ]
+    assert len(data) >= 6 and {path.relative_to(ROOT).as_posix() for path in data} <= names
     assert not [name for name in names if name.startswith(("tests/", "runs/"))]
     assert any(name.endswith("licenses/LICENSE") for name in names)
 

@@ -143,7 +143,7 @@ class Made:
     dataset: object  # Dataset, as collected
     labeled: object  # Dataset, the labeled version
     origin: str  # what judged the pictures
-    asked: object  # judging.Asked
+    asked: object  # asking.Asked
     found: dict  # judging.quality
     records: dict[str, dict]  # arm -> evaluation record
     film: Path | None
@@ -199,18 +199,21 @@ def make_judge(config: Config, stages: Stages, task, dataset) -> tuple:
 
 
 def label(config: Config, stages: Stages, task, dataset, encoder, vectors: np.ndarray):
-    """Ask about pairs of frames; returns judging.Asked."""
-    from robot_rl.cli import judging
+    """Ask about pairs of frames; returns asking.Asked."""
+    from robot_rl.cli import asking, judging
+    from robot_rl.preferences.store import LabelStore
 
-    goal = judging.Goal(task.goal, task.opposite, task)
+    goal = asking.Goal(task.goal, task.opposite, task)
     labeler = judging.clip_labeler(encoder, goal, vectors)
     with (
         stages("label", f'which frame is nearer to "{task.goal}"?') as told,
         progress(None, "labeling", "pairs") as advance,
     ):
         store, score = config.out / "labels.sqlite", labeler.score(vectors)
-        chosen = judging.choose(dataset, task.camera.name, goal, config.pairs, config.seed, score)
-        asked = judging.ask(labeler, chosen, store, advance)
+        choice = asking.Choice(config.pairs, config.seed, "stratified", score)
+        chosen = asking.choose(dataset, asking.look_at(dataset, task.camera.name), goal, choice)
+        with LabelStore(store) as labels:
+            asked = asking.ask(labeler, chosen, labels, advance)
         told.append(f"{len(asked.pairs)} pairs")
     return asked
 

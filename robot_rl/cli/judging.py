@@ -1,25 +1,20 @@
 """From a dataset to a labeled dataset: judge, pairs, preferences, reward model, new version.
 
-The steps behind `robot-rl label` and the demo; each takes what the one before returned.
+The steps behind `robot-rl label` and the demo after `asking`; each takes what the one before returned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from robot_rl.cli.asking import Asked, Goal, Look
 from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
 from robot_rl.preferences.clip import ClipLabeler, ladders
 from robot_rl.preferences.oracle import OracleLabeler
-from robot_rl.preferences.pairs import random_pairs, stratified_pairs
-from robot_rl.preferences.run import label_pairs, make_questions
-from robot_rl.preferences.store import LabelStore
-from robot_rl.preferences.types import FrameSource, Labeler, Outcome, Pair, Preference, Question
 from robot_rl.rewards.metrics import accuracy_by_gap
 from robot_rl.rewards.model import RewardConfig, RewardModel
 from robot_rl.specs.paths import cache_dir
@@ -29,35 +24,6 @@ from robot_rl.vision.in_domain import InDomainConfig, key, train_in_domain
 from robot_rl.vision.open_clip_import import import_open_clip
 
 Progress = Callable[..., object]
-HELD_OUT = 0.2  # share of episodes whose frames no training pair contains
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What is asked about the pictures."""
-
-    text: str
-    opposite: str
-    card: TaskCard | None  # with its scales of words, where the task has a card
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Pairs and what a labeler said of them."""
-
-    pairs: tuple[Pair, ...]
-    answers: tuple[Preference, ...]
-    held_out: np.ndarray  # (M,) bool: both frames from held-out episodes
-
-    def usable(self, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs (m, 2) int64 and p (m,) of those with an answer; cannot-tell and failed ones have none."""
-        keep = [i for i, a in enumerate(self.answers) if a.p is not None and self.held_out[i] == held_out]
-        pairs = np.array([(self.pairs[i].first, self.pairs[i].second) for i in keep], np.int64).reshape(-1, 2)
-        return pairs, np.array([self.answers[i].p for i in keep], np.float64)
-
-    def outcomes(self) -> dict[str, int]:
-        """How many answers of each kind."""
-        return {kind.value: sum(a.outcome is kind for a in self.answers) for kind in Outcome}
 
 
 def in_domain_encoder(
@@ -100,68 +66,29 @@ def one_camera(dataset: Dataset, camera: str | None) -> str:
     return camera
 
 
-def clip_labeler(encoder: ImageTextEncoder, goal: Goal, vectors: np.ndarray) -> ClipLabeler:
+def clip_labeler(
+    encoder: ImageTextEncoder,
+    goal: Goal,
+    vectors: np.ndarray,
+    look: Look | None = None,
+    goal_image: np.ndarray | None = None,
+) -> ClipLabeler:
     """Make the labeler `clip` over a dataset's vectors, by the card's words where there are some."""
     steps = ladders(goal.text, goal.opposite, goal.card.scales if goal.card else ())
-    return ClipLabeler(encoder, steps, embed=lambda indices: vectors[indices])
+    moments = look.strip.moments if look and look.strip else None
+    return ClipLabeler(
+        encoder, steps, embed=lambda indices: vectors[indices], moments=moments, goal_image=goal_image
+    )
 
 
-def oracle_labeler(dataset: Dataset, error_rate: float, seed: int) -> OracleLabeler:
+def oracle_labeler(
+    dataset: Dataset, error_rate: float, seed: int, always_first: float = 0.0
+) -> OracleLabeler:
     """Make the labeler `oracle` from the dataset's own reward; raises BadInput without one."""
     true = true_reward(dataset)
     if true is None:
         raise BadInput(f"{dataset.root}: has no reward of its own for the labeler 'oracle' to answer from")
-    return OracleLabeler(true, error_rate, seed=seed)
-
-
-def held_out_episodes(dataset: Dataset, seed: int) -> np.ndarray:
-    """Choose the episodes (E,) bool whose frames stay out of training pairs."""
-    count = len(dataset)
-    if count < 2:
-        raise BadInput(f"{dataset.root}: has {count} episode; at least 2 are needed to hold one out")
-    chosen = np.zeros(count, bool)
-    chosen[np.random.default_rng([seed, 1]).permutation(count)[: max(1, round(HELD_OUT * count))]] = True
-    return chosen
-
-
-@dataclass(frozen=True)
-class Asking:
-    """What is to be asked, before anybody is."""
-
-    pairs: tuple[Pair, ...]
-    questions: tuple[Question, ...]
-    held_out: np.ndarray  # (M,) bool: both frames from held-out episodes
-    frames: FrameSource
-
-
-def choose(
-    dataset: Dataset, camera: str, goal: Goal, pairs: int, seed: int, score: np.ndarray | None = None
-) -> Asking:
-    """Choose `pairs` training pairs and a tenth as many held-out ones.
-
-    `score` (N,), a labeler's own, makes a third of the pairs contain a frame that it ranks high.
-    """
-    out = held_out_episodes(dataset, seed)[
-        np.searchsorted(dataset.starts, np.arange(dataset.info.total_frames), "right") - 1
-    ]
-    chosen: list[Pair] = []
-    for frames, count in ((np.flatnonzero(~out), pairs), (np.flatnonzero(out), max(2, pairs // 10))):
-        draw = random_pairs if score is None else partial(_stratified, score)
-        chosen += draw(frames, count, seed)
-    source = partial(dataset.frames, camera)
-    questions = make_questions(chosen, source, goal.text, goal.opposite)
-    return Asking(tuple(chosen), tuple(questions), np.array([out[pair.first] for pair in chosen]), source)
-
-
-def ask(labeler: Labeler, asking: Asking, store: Path, progress: Progress | None = None) -> Asked:
-    """Ask what was chosen, through the label store."""
-    with LabelStore(store) as labels:
-        answers = label_pairs(labeler, asking.questions, asking.frames, labels, 512, progress)
-    return Asked(asking.pairs, tuple(answers), asking.held_out)
-
-
-def _stratified(score: np.ndarray, frames: np.ndarray, count: int, seed: int) -> list[Pair]:
-    return stratified_pairs(frames, score[frames], count, seed)
+    return OracleLabeler(true, error_rate, always_first, seed)
 
 
 def fit(vectors: np.ndarray, asked: Asked, config: RewardConfig) -> RewardModel:
@@ -171,7 +98,7 @@ def fit(vectors: np.ndarray, asked: Asked, config: RewardConfig) -> RewardModel:
         raise BadInput(
             f"only {len(pairs)} pairs have an answer ({asked.outcomes()}); a reward needs at least 20"
         )
-    return RewardModel.fit(vectors, pairs, p, config)
+    return RewardModel.fit(vectors, asked.look.moments(pairs), p, config)
 
 
 def quality(
@@ -181,7 +108,7 @@ def quality(
     from robot_rl.report.statistics import expected_calibration_error, order_within_episodes
 
     pairs, p = asked.usable(held_out=True)
-    said = model.probability(vectors, pairs)
+    said = model.probability(vectors, asked.look.moments(pairs))
     mean, std = model.reward(vectors)
     decided = p != 0.5
     right = ((said > 0.5) == (p > 0.5))[decided]

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import tyro
 
-from robot_rl.cli.common import progress
-
 
 @dataclass(frozen=True)
 class Config:
@@ -23,6 +21,9 @@ class Config:
     """Folder of the new, labeled dataset."""
     camera: str | None = None
     """Camera to judge by; needed where the dataset has several."""
+    ray: str = ""
+    """Do the work on a Ray cluster: its address (host:port, auto), or local for a process on each processor
+    of this machine. The machines need a file system that they share, with the dataset under one path."""
 
 
 def main(config: Config) -> None:
@@ -31,22 +32,23 @@ def main(config: Config) -> None:
 
     need("torch", "vlm")
     from robot_rl.cli import judging
-    from robot_rl.cli.common import load_config, table
+    from robot_rl.cli.common import load_config, progress, table
     from robot_rl.cli.label import Config as LabelConfig
-    from robot_rl.cli.label import load_encoder, resolve_goal
+    from robot_rl.cli.labeling import load_encoder, resolve_goal
+    from robot_rl.cli.spread import embed, on_cluster, rewards
     from robot_rl.data.store import Dataset
     from robot_rl.rewards.model import RewardModel
     from robot_rl.rewards.relabel import relabel_dataset
-    from robot_rl.vision.cache import embed_dataset
 
     made = load_config(LabelConfig, config.model / "config.yaml")
     dataset = Dataset.open(config.dataset)
     camera = judging.one_camera(dataset, config.camera)
     encoder = load_encoder(made.model, made.weights, resolve_goal(made.task, made.opposite, made.labeler))
     model = RewardModel.load(config.model / "reward", encoder.identity)
-    with progress(dataset.info.total_frames, "embedding", "frames") as advance:
-        vectors = embed_dataset(dataset, camera, encoder, advance)
-    mean, std = model.reward(vectors)
+    with on_cluster(config.ray):
+        with progress(dataset.info.total_frames, "embedding", "frames") as advance:
+            vectors = embed(config.ray, dataset, camera, encoder, advance)
+        mean, std = rewards(config.ray, model, vectors)
     relabel_dataset(dataset, (mean, std), config.out, {"reward_model": str(config.model), "task": made.task})
     rows = [("reward.mean", float(mean.min()), float(mean.mean()), float(mean.max())),
             ("reward.std", float(std.min()), float(std.mean()), float(std.max()))]  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_rl.data import layout
 from robot_rl.data.episode import Frames
-from robot_rl.data.tables import read_table
+from robot_rl.data.tables import read_table, row_count
 from robot_rl.data.video import VideoFrames, VideoPool
 from robot_rl.data.video_write import decode_image
 from robot_rl.errors import BadInput
@@ -76,19 +76,29 @@ class ImageCamera:
 
     def __init__(self, dataset: Dataset, name: str, key: str):
         self._dataset, self._name, self._key = dataset, name, key
-        self._values: list[dict[str, Any]] | None = None
+        counts = [row_count(path) for path in dataset.data_files]
+        self._ends = np.cumsum(counts)  # rows of the files up to each one's end
+        self._held: tuple[int, list[dict[str, Any]]] = (-1, [])  # a file and its pictures, still encoded
 
     def episode(self, index: int) -> ImageFrames:
         """The pictures of one episode, decoded when read."""
-        if self._values is None:
-            tables = [read_table(path, [self._key]) for path in self._dataset.data_files]
-            values = [value for table in tables for value in table.column(0).to_pylist()]
-            self._values = [values[row] for row in self._dataset.order]
         start = int(self._dataset.starts[index])
-        values = self._values[start : start + int(self._dataset.lengths[index])]
+        rows = self._dataset.order[start : start + int(self._dataset.lengths[index])]
+        files = np.searchsorted(self._ends, rows, "right")
+        begins = np.concatenate([[0], self._ends])[files]
+        values = [
+            self._values(int(file))[row] for file, row in zip(files, (rows - begins).tolist(), strict=True)
+        ]
         return ImageFrames(
             values, self._dataset.info.cameras[self._name], f"{self._dataset.root}: {self._key}"
         )
+
+    def _values(self, file: int) -> list[dict[str, Any]]:
+        """The pictures of one data file; only the last one's are kept, as datasets outgrow memory."""
+        if self._held[0] != file:
+            table = read_table(self._dataset.data_files[file], [self._key])
+            self._held = (file, table.column(0).to_pylist())
+        return self._held[1]
 
     def files(self) -> list[Path]:
         """No files of their own."""
@@ -126,3 +136,12 @@ def open_camera(dataset: Dataset, name: str, pool: VideoPool) -> CameraSource:
     if dataset.info.features[key]["dtype"] == "image":
         return ImageCamera(dataset, name, key)
     return VideoCamera(dataset, name, key, pool)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """Read a PNG or JPEG file as (H, W, 3) uint8 RGB; raises BadInput that names it."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: the picture cannot be read: {error.strerror or error}") from error
+    return decode_image(data, str(path))

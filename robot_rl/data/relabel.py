@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from robot_rl.data import layout
 from robot_rl.data.consolidate import total_stats
 from robot_rl.data.extras import DatasetExtra, write_dataset_extra
 from robot_rl.data.stats import column_stats
 from robot_rl.data.store import Dataset
-from robot_rl.data.tables import read_table, to_arrow, write_table
+from robot_rl.data.tables import column_names, read_table, to_arrow, write_table
 from robot_rl.errors import BadInput
 
 
@@ -100,17 +102,47 @@ def _write_version(
 
 def _write_data(dataset: Dataset, root: Path, columns: Mapping[str, np.ndarray]) -> None:
     for path in dataset.data_files:
-        table = read_table(path)
-        # Rows need not lie in the order of their frames; positions in the sorted index find each row's frame.
-        frames = np.searchsorted(dataset.column("index"), table.column("index").to_numpy())
-        for name, values in columns.items():
-            column = to_arrow(values[frames])
-            if name in table.column_names:
-                table = table.set_column(table.column_names.index(name), name, column)
-            else:
-                table = table.append_column(name, column)
-        # Metadata that other libraries keep in the schema describes the columns before the change.
-        write_table(table.replace_schema_metadata(None), root / path.relative_to(dataset.root))
+        target = root / path.relative_to(dataset.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            writer = None
+            for table in _row_groups(path):
+                table = _with_columns(dataset, table, columns)
+                if writer is None:
+                    made = pq.ParquetWriter(target, table.schema, compression="snappy")
+                    writer = stack.enter_context(made)
+                writer.write_table(table)
+
+
+def _row_groups(path: Path) -> Iterator[pa.Table]:
+    """Read a data file part by part, as it was written; a file without rows is one empty part.
+
+    The memory it takes is that of one part (an episode in our files and LeRobot's), whatever the file's size.
+    """
+    column_names(path)  # says what is wrong with a file that does not open
+    try:
+        with pq.ParquetFile(path) as file:
+            if not file.num_row_groups:
+                yield file.schema_arrow.empty_table()
+            for number in range(file.num_row_groups):
+                yield file.read_row_group(number, use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"{path} is damaged ({reason}); fetch or import the dataset again") from error
+
+
+def _with_columns(dataset: Dataset, table: pa.Table, columns: Mapping[str, np.ndarray]) -> pa.Table:
+    """Add or replace columns in some rows of the dataset."""
+    # Rows need not lie in the order of their frames; positions in the sorted index find each row's frame.
+    frames = np.searchsorted(dataset.column("index"), table.column("index").to_numpy())
+    for name, values in columns.items():
+        column = to_arrow(values[frames])
+        if name in table.column_names:
+            table = table.set_column(table.column_names.index(name), name, column)
+        else:
+            table = table.append_column(name, column)
+    # Metadata that other libraries keep in the schema describes the columns before the change.
+    return table.replace_schema_metadata(None)
 
 
 def _write_episodes(dataset: Dataset, root: Path, columns: Mapping[str, np.ndarray]) -> None:

@@ -212,7 +212,9 @@ class Dataset:
         digest = hashlib.sha256(json.dumps(self.raw, sort_keys=True).encode())
         tables = [*self.data_files, self.root / layout.TASKS, self.root / layout.OWN_TABLE]
         for path in [p for p in tables if p.exists()]:
-            digest.update(path.read_bytes())
+            with path.open("rb") as file:
+                while block := file.read(2**20):
+                    digest.update(block)
         for path in sorted({p for name in self.info.cameras for p in self.camera(name).files()}):
             with path.open("rb") as file:
                 size = path.stat().st_size

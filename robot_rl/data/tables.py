@@ -78,6 +78,12 @@ def column_names(path: Path) -> list[str]:
         return file.schema_arrow.names
 
 
+def row_count(path: Path) -> int:
+    """How many rows a Parquet file has, without reading them."""
+    with _opened(path) as file:
+        return file.metadata.num_rows
+
+
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a Parquet file, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)

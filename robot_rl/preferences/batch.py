@@ -22,9 +22,10 @@ from robot_rl.preferences.chat.answer import Said, read
 from robot_rl.preferences.chat.budget import Usage
 from robot_rl.preferences.chat.images import data_uri
 from robot_rl.preferences.chat.labeler import ChatLabeler
-from robot_rl.preferences.chat.preference import OTHER, failed, merge, preference
+from robot_rl.preferences.chat.preference import failed, preference
 from robot_rl.preferences.chat.reply import read_usage, short
 from robot_rl.preferences.chat.request import Features, body
+from robot_rl.preferences.orders import OTHER, merge
 from robot_rl.preferences.store import LabelStore
 from robot_rl.preferences.types import FrameSource, Outcome, Preference, Question
 

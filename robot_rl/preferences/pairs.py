@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from robot_rl.errors import BadInput
-from robot_rl.preferences.types import Pair
+from robot_rl.errors import BadInput, need
+from robot_rl.preferences.types import FrameSource, Pair
+
+_SIDE = 16  # blocks a side of a thumbnail
+_AT_ONCE = 128  # frames: bounds memory
 
 
 def random_pairs(candidates: np.ndarray, count: int, seed: int) -> list[Pair]:
@@ -45,3 +48,18 @@ def _pairs(first: np.ndarray, second: np.ndarray, count: int, rng: np.random.Gen
         a, b = np.where(turn, b, a), np.where(turn, a, b)
         found += [Pair(int(x), int(y)) for x, y in zip(a, b, strict=True) if x != y]
     return found[:count]
+
+
+def thumbnails(frames: FrameSource, indices: np.ndarray) -> np.ndarray:
+    """Shrink the pictures of frames (n,) to 16x16 grey blocks: (n, 256) float32.
+
+    Their Euclidean distance is the root mean square difference of two pictures' blocks in grey levels, 0 to
+    255: coding noise averages out over a block, a gripper that moved does not.
+    """
+    cv2 = need("cv2", "vlm")
+    found = np.empty((len(indices), _SIDE * _SIDE), np.float32)
+    for start in range(0, len(indices), _AT_ONCE):
+        for row, picture in enumerate(frames(indices[start : start + _AT_ONCE]), start):
+            grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+            found[row] = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).reshape(-1)
+    return found / _SIDE

@@ -28,7 +28,7 @@ from robot_rl.preferences.types import (
 )
 
 _FRAMES_AT_ONCE = 128  # bounds memory while hashing: 128 images of 480x640 are 118 MB
-_SAVE_SECONDS = 1.0  # what a kill may cost of paid answers, against a disk sync each
+_SYNC_SECONDS = 1.0  # what a power cut may cost of paid answers, against a disk sync each; a kill costs none
 
 
 def make_questions(
@@ -89,19 +89,17 @@ def _stream(
     told: Callable[[Iterable[str]], None],
 ) -> dict[str, Preference]:
     """Ask everything at once and store answers as they come, about once a second."""
-    keys, given, unsaved = list(todo), {}, {}
-    saved = time.monotonic()
+    keys, given = list(todo), {}
+    synced = time.monotonic()
     try:
         for index, answer in labeler.answers(list(todo.values()), frames):
-            given[keys[index]] = unsaved[keys[index]] = answer
-            if time.monotonic() - saved >= _SAVE_SECONDS:
-                store.put(unsaved)
-                told(unsaved)
-                unsaved, saved = {}, time.monotonic()
+            due = time.monotonic() - synced >= _SYNC_SECONDS
+            store.put({keys[index]: answer}, sync=due)
+            synced = time.monotonic() if due else synced
+            given[keys[index]] = answer
+            told([keys[index]])
     finally:
-        if unsaved:
-            store.put(unsaved)
-            told(unsaved)
+        store.sync()
     return _settled(labeler, todo, given, store)
 
 

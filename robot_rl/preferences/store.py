@@ -7,6 +7,8 @@ question stands. A failed attempt is recorded, with its cost, but is no answer.
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
@@ -20,6 +22,15 @@ SCHEMA_VERSION = 1
 _COLUMNS = [field.name for field in fields(Preference)]
 # Two writers wait for each other; a batch is written in milliseconds, so this is ample.
 _BUSY_SECONDS = 60.0
+_SWITCH_SECONDS = 5.0
+# File systems of several machines, which share no memory for WAL's index; fuse.sshfs counts as sshfs.
+_NETWORK = {
+    "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "sshfs", "lustre", "gpfs", "beegfs", "ceph",
+    "cephfs", "glusterfs", "afs", "ncpfs", "ocfs2", "gfs2", "pvfs2", "orangefs", "davfs", "davfs2",
+    "rclone", "s3fs", "gcsfuse", "juicefs"
+}  # fmt: skip
+_NO_SPACE = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
+_OCTAL = re.compile(r"\\([0-7]{3})")
 
 # The trigger `keep_first` is there because INSERT OR REPLACE by any program would otherwise delete
 # a row without the trigger `no_delete` being asked.
@@ -58,11 +69,21 @@ CREATE TRIGGER IF NOT EXISTS keep_first BEFORE INSERT ON labels
 class LabelStore:
     """Answers by content key, safe against a kill at any moment and against a second run at once.
 
-    Opens or creates the file at `path`; raises BadInput where that is no label store or a newer one.
+    Opens or creates the file at `path`; raises BadInput where that is no label store or a newer one, and
+    RobotRLError where the disk is full. `notes` are lines for the user; `mounts` is the text of
+    /proc/self/mounts.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, mounts: str | None = None) -> None:
         self.path = Path(path)
+        kind = file_system(self.path, mounts)
+        self._is_shared = kind.split(".")[-1] in _NETWORK
+        self.notes: tuple[str, ...] = ()
+        if self._is_shared:
+            self.notes = (
+                f"{self.path}: lies on a network file system ({kind}), where SQLite's WAL is not safe; the "
+                "rollback journal is used, which is slower: let one machine at a time label with it",
+            )
         if self.path.is_dir():
             raise BadInput(f"{self.path}: is a folder; a label store is one file, e.g. labels.sqlite in it")
         try:
@@ -81,9 +102,12 @@ class LabelStore:
 
     def _open(self) -> None:
         """Check whose file this is before anything in it is changed, then set it up."""
+        if self._is_shared:  # keeps a WAL's index, if there is one, out of a file on the network
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         # journal_mode is written into the file, so it must wait until the file is known to be ours.
         self._check_version()
         self._set_journal()
+        self._db.execute("PRAGMA locking_mode = NORMAL")
         with self._transaction():
             for statement in _statements(_SCHEMA):
                 self._db.execute(statement)
@@ -106,20 +130,30 @@ class LabelStore:
             )
 
     def _set_journal(self) -> None:
-        """Choose WAL, or the rollback journal where the file system cannot carry WAL."""
-        for attempt in range(100):
+        """Choose WAL, or the rollback journal where the file system cannot carry WAL.
+
+        Leaving WAL first moves all answers from it into the file.
+        """
+        if self._is_shared or self._switch("WAL") != "wal":
+            mode = self._switch("DELETE")
+            if mode != "delete":
+                raise BadInput(
+                    f"{self.path}: is open in another process, with a journal that is not safe on a network "
+                    "file system; end that one first"
+                )
+        self._db.execute("PRAGMA synchronous = FULL")  # answers cost money: keep them over a power cut too
+
+    def _switch(self, mode: str) -> str:
+        """Ask for a journal mode; returns the one there is then."""
+        end = time.monotonic() + _SWITCH_SECONDS
+        while True:
             try:
-                mode = self._db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-                break
+                return self._db.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0]
             except sqlite3.OperationalError as error:
                 # The switch itself does not wait for a second opener, whatever the busy time-out.
-                if "locked" not in str(error) or attempt == 99:
-                    mode = ""
-                    break
+                if "locked" not in str(error) or time.monotonic() > end:
+                    return ""
                 time.sleep(0.05)
-        if mode != "wal":
-            self._db.execute("PRAGMA journal_mode = DELETE")
-        self._db.execute("PRAGMA synchronous = FULL")  # answers cost money: keep them over a power cut too
 
     @contextlib.contextmanager
     def _transaction(self):
@@ -127,10 +161,11 @@ class LabelStore:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk ends it by itself
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     def get(self, keys: Iterable[str]) -> dict[str, Preference]:
         """Return the answers there are to these keys; failed attempts are not among them."""
@@ -146,15 +181,31 @@ class LabelStore:
             found.update({row[0]: Preference(**dict(zip(_COLUMNS, row[1:], strict=True))) for row in rows})
         return found
 
-    def put(self, records: Mapping[str, Preference]) -> None:
-        """Append answers by key in one transaction; a key that has an answer keeps it."""
+    def put(self, records: Mapping[str, Preference], sync: bool = True) -> None:
+        """Append answers by key in one transaction; a key that has an answer keeps it.
+
+        What was put outlives this process, however it ends. With `sync`, it and all that was put before
+        outlives a power cut as well. Raises RobotRLError where the disk is full: nothing of it is put then.
+        """
         now = time.time()
         marks = ",".join("?" * (len(_COLUMNS) + 2))
         rows = [(key, now, *_row(answer)) for key, answer in records.items()]
-        with self._transaction():
-            self._db.executemany(
-                f"INSERT INTO labels (key, written, {_names()}) VALUES ({marks}) ON CONFLICT DO NOTHING", rows
-            )
+        self._db.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
+        try:
+            with self._transaction():
+                self._db.executemany(
+                    f"INSERT INTO labels (key, written, {_names()}) VALUES ({marks}) ON CONFLICT DO NOTHING",
+                    rows,
+                )
+        except sqlite3.OperationalError as error:
+            raise _explained(self.path, error) from error
+
+    def sync(self) -> None:
+        """Make what was put with sync=False outlive a power cut."""
+        # Closing the file itself here would drop the locks that SQLite has on it; without a WAL it is synced.
+        wal = self.path.with_name(self.path.name + "-wal")
+        with contextlib.suppress(FileNotFoundError), wal.open("rb") as file:
+            os.fsync(file.fileno())
 
     def counts(self) -> dict[Outcome, int]:
         """Count the rows of each outcome; every failed attempt counts as one."""
@@ -198,13 +249,42 @@ def _statements(script: str) -> list[str]:
     return found
 
 
+def file_system(path: Path, mounts: str | None = None) -> str:
+    """The type of the file system that a path lies on, such as ext4, nfs4 or fuse.sshfs; "" if unknown."""
+    if mounts is None:
+        try:
+            mounts = Path("/proc/self/mounts").read_text(errors="replace")
+        except OSError:
+            return ""
+    folder, found, kind = os.path.realpath(path.parent), "", ""
+    for line in mounts.splitlines():
+        fields = line.split()
+        if len(fields) < 3:
+            continue
+        point = _OCTAL.sub(lambda code: chr(int(code[1], 8)), fields[1])  # a blank is written as \040
+        inside = folder == point or folder.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(found):  # of two on one folder, the later one is seen
+            found, kind = point, fields[2]
+    return kind
+
+
 def _explained(path: Path, error: sqlite3.DatabaseError) -> RobotRLError:
-    """Turn SQLite's complaint at opening into one line that names the file."""
+    """Turn SQLite's complaint into one line that names the file."""
     name = getattr(error, "sqlite_errorname", "")
+    if name.startswith("SQLITE_FULL") or name in _NO_SPACE:
+        return RobotRLError(
+            f"{path}: the disk is full, or a limit on file sizes is reached ({error}); what was stored "
+            "before is whole: free some space, and the same command goes on"
+        )
+    if name.startswith("SQLITE_BUSY"):
+        return RobotRLError(
+            f"{path}: another process has held this label store for {_BUSY_SECONDS:.0f} s ({error}); end it, "
+            "and the same command goes on"
+        )
     if name.startswith("SQLITE_NOTADB"):
         return BadInput(f"{path}: is not a label store (not an SQLite file); give another path")
     if name.startswith("SQLITE_CORRUPT"):
         return BadInput(f"{path}: this label store is damaged ({error}); restore a copy or move it away")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return BadInput(f"{path}: cannot be written ({error}); the file and its folder must be writable")
-    return RobotRLError(f"{path}: the label store could not be opened: {error}")
+    return RobotRLError(f"{path}: the label store cannot be used: {error}")

@@ -28,7 +28,7 @@ def gripper_pixels(dataset: Dataset, camera: str, card: TaskCard | None, file: P
     names = dataset.info.state_names
     if card is None or card.camera.name != camera or not set(_HAND) <= set(names):
         raise BadInput(
-            "--trace: nothing says where the gripper is in the pictures; give --trace-file with a projection, "
+            "--trace: nothing says where the gripper is in a picture; give --trace-file with a projection, "
             f"or a task whose card has the camera '{camera}' and the states {', '.join(_HAND)}"
         )
     places = dataset.column(layout.STATE)[:, [names.index(name) for name in _HAND]]

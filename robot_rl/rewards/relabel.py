@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from robot_rl.data import layout
 from robot_rl.data.relabel import relabel
 from robot_rl.data.store import Dataset
-from robot_rl.rewards.checks import check_vector
+from robot_rl.rewards.checks import check_vector, chunks
+
+if TYPE_CHECKING:
+    from robot_rl.rewards.model import RewardModel
 
 MEAN, STD = "reward.mean", "reward.std"
 SOURCE_REWARD = "source.reward"  # for evaluation and controls only; nothing learns from it by default
+
+
+def stream_rewards(model: RewardModel, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `model.reward`, mean and std (N,) float32, without holding memory-mapped `vectors` (N, F)."""
+    from robot_rl.vision.cache import release
+
+    mean, std = np.empty((2, len(vectors)), np.float32)
+    for rows in chunks(len(vectors)):
+        mean[rows], std[rows] = model.reward(vectors[rows])
+        release(vectors)
+    return mean, std
 
 
 def relabel_dataset(

@@ -18,19 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 
 from robot_rl.cli.arms import Arm, controls, run_arms
+from robot_rl.cli.asking import Choice, Goal, ask, choose, look_at
 from robot_rl.cli.common import progress
-from robot_rl.cli.judging import (
-    Goal,
-    accuracy,
-    ask,
-    choose,
-    clip_labeler,
-    fit,
-    in_domain_encoder,
-    oracle_labeler,
-)
+from robot_rl.cli.judging import accuracy, clip_labeler, fit, in_domain_encoder, oracle_labeler
 from robot_rl.data.store import Dataset
 from robot_rl.envs.collect import Plan, collect
+from robot_rl.preferences.store import LabelStore
 from robot_rl.rewards.discriminator import discriminator_reward
 from robot_rl.rewards.model import RewardConfig
 from robot_rl.specs.dataset_cards import load_dataset_card
@@ -63,9 +56,12 @@ def reward_sources(
     goal, true = Goal(task.goal, task.opposite, task), dataset.column("next.reward")
     labeler = clip_labeler(encoder, goal, vectors)
     store = folder / f"{dataset.root.name}.sqlite"
-    asking = choose(dataset, camera, goal, PAIRS, seed, labeler.score(vectors))
-    clip = fit(vectors, ask(labeler, asking, store), RewardConfig(seed=seed)).reward(vectors)[0]
-    wrong = ask(oracle_labeler(dataset, 0.2, seed), asking, store)
+    choice = Choice(PAIRS, seed, "stratified", labeler.score(vectors))
+    asking = choose(dataset, look_at(dataset, camera), goal, choice)
+    with LabelStore(store) as labels:
+        asked = ask(labeler, asking, labels)
+        wrong = ask(oracle_labeler(dataset, 0.2, seed), asking, labels)
+    clip = fit(vectors, asked, RewardConfig(seed=seed)).reward(vectors)[0]
     oracle = fit(vectors, wrong, RewardConfig(seed=seed)).reward(vectors)[0]
     expert = embed_dataset(collected(task, "expert", seed, folder, 5), camera, encoder)
     irl = discriminator_reward(expert, vectors, seed)

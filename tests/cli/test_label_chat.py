@@ -77,7 +77,7 @@ def test_a_batch_goes_out_and_comes_back(data, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (["--labeler", "clip"], "need chat"),
+        (["--labeler", "clip"], "--chat needs chat or cascade"),
         (["--chat.url", ""], "url: must begin with https://"),
         (["--chat.url", "", "--chat.model", ""], "--chat.url: is missing"),
         (["--chat.api-key-env", "NO_SUCH_KEY"], "NO_SUCH_KEY is not set"),

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from robot_rl.data import relabel as module
@@ -89,6 +90,32 @@ def test_videos_are_linked_or_copied_where_hard_links_fail(
 def test_columns_that_do_not_fit(tiny_dataset: Dataset, tmp_path: Path, columns: dict, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         relabel(tiny_dataset, tmp_path / "new", columns)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["tiny"]
+
+
+def test_files_are_rewritten_part_by_part(tiny_dataset: Dataset, tmp_path: Path, monkeypatch) -> None:
+    """An episode is a row group of its own, in the source and after; no part is larger."""
+    sizes, inner = [], module._with_columns
+
+    def noting(dataset, table, columns):
+        sizes.append(len(table))
+        return inner(dataset, table, columns)
+
+    monkeypatch.setattr(module, "_with_columns", noting)
+    new = relabel(tiny_dataset, tmp_path / "new", {"a": REWARDS})
+    assert sizes == [12] * 4
+    assert pq.ParquetFile(new.data_files[0]).num_row_groups == 4
+    np.testing.assert_array_equal(new.column("a"), REWARDS)
+
+
+def test_a_damaged_data_file_is_named(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    tiny_dataset.column("index")  # known before the file is damaged, as by a disk that fails
+    path = tiny_dataset.data_files[0]
+    content = bytearray(path.read_bytes())
+    content[20:2000] = bytes(1980)
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"file-000.parquet is (damaged|not a readable)"):
+        relabel(tiny_dataset, tmp_path / "new", {"a": REWARDS})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["tiny"]
 
 

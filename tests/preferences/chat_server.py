@@ -40,6 +40,7 @@ class Behaviour:
     logprobs: bool = False
     rejects: tuple[str, ...] = ()  # fields that are answered with HTTP 400
     usage: bool = True
+    evidence: str = ""  # said in place of what was seen
     bias: float = 0.0  # added to the brightness of the picture shown first
     faults: dict[str, float] = field(
         default_factory=dict
@@ -199,7 +200,8 @@ class ChatServer:
                 f"Picture 1 has brightness {levels[0]:.1f}, picture 2 has {levels[1]:.1f}. Closer: {choice}"
             )
             return await _write(writer, 200, self._completion(said, content))
-        answer = {"evidence": f"{levels[0]:.1f} against {levels[1]:.1f}", "choice": choice}
+        seen = b.evidence or f"{levels[0]:.1f} against {levels[1]:.1f}"
+        answer = {"evidence": seen, "choice": choice}
         if b.schema and "check" in schema.get("properties", {}):
             answer["check"] = schema["properties"]["check"]["enum"][0]
         told = json.dumps(answer)

@@ -110,6 +110,25 @@ def test_vectors_that_are_known_are_not_made_again():
     assert known == list(ClipLabeler(PlaneEncoder(), [TWO]).label(questions, frames))
 
 
+def test_a_strip_s_score_is_the_mean_of_its_moments():
+    vectors = PlaneEncoder().images(frames(np.arange(10)))
+    moments = np.array([[0, 0, i] for i in range(10)])
+    strip = ClipLabeler(PlaneEncoder(), [TWO], 0.5, embed=lambda i: vectors[i], moments=lambda i: moments[i])
+    answer = list(strip.label(make_questions([Pair(3, 7)], frames, "90", "0"), None))[0]
+    score = ClipLabeler(PlaneEncoder(), [TWO]).score(vectors)
+    gap = (score[7] - score[3]) / 3  # the first two moments are the same in both
+    assert answer.p == pytest.approx(1 / (1 + math.exp(-gap / 0.5)), abs=1e-5)
+
+
+def test_a_goal_picture_counts_beside_the_words():
+    vectors = np.array([direction(30)])
+    words = ClipLabeler(PlaneEncoder(), [TWO])
+    goal = ClipLabeler(PlaneEncoder(), [TWO], goal_image=np.full((2, 2, 3), 80, np.uint8))
+    expected = words.score(vectors)[0] + math.cos(math.radians(50))
+    assert goal.score(vectors)[0] == pytest.approx(expected, abs=2e-6)
+    assert goal.identity != words.identity
+
+
 def test_ladders_are_the_card_s_words_or_the_two_sentences():
     assert ladders("open", "shut") == (Ladder((("shut",), ("open",))),)
     card = load_task("drawer_open")

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from robot_rl.errors import BadInput
-from robot_rl.preferences.store import LabelStore
+from robot_rl.errors import BadInput, RobotRLError
+from robot_rl.preferences import store as module
+from robot_rl.preferences.store import LabelStore, file_system
 from robot_rl.preferences.types import Outcome, Preference
 
 WRITER = Path(__file__).with_name("writer.py")
@@ -146,6 +147,133 @@ def test_wal_where_it_can_and_the_rollback_journal_where_not(path, monkeypatch):
         assert store._db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         store.put({"a": FULL})
         assert store.get("a") == {"a": FULL}
+
+
+NFS = """overlay / overlay rw 0 0
+proc /proc proc rw 0 0
+server:/a {home} nfs4 rw,vers=4.2 0 0
+tmpfs {home}/local tmpfs rw 0 0
+me@host: {home}/with\\040blank fuse.sshfs rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [("", "nfs4"), ("/deep/er", "nfs4"), ("/local", "tmpfs"), ("/localhost", "nfs4"),
+     ("/with blank/x", "fuse.sshfs"), ("-other", "overlay")],
+)  # fmt: skip
+def test_the_longest_mount_point_decides(tmp_path, folder, kind):
+    home = tmp_path.resolve() / "home"
+    assert file_system(Path(f"{home}{folder}") / "labels.sqlite", NFS.format(home=home)) == kind
+
+
+def test_no_wal_on_a_network_file_system(tmp_path):
+    path, mounts = tmp_path / "labels.sqlite", NFS.format(home=tmp_path.resolve())
+    with LabelStore(path) as store:
+        assert store.notes == ()
+        store.put({"a": FULL})
+        copies = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.suffix != ".sqlite-shm"}
+    for name, content in copies.items():  # as a killed run leaves it: the answer is in the WAL alone
+        (tmp_path / name).write_bytes(content)
+    assert (tmp_path / "labels.sqlite-wal").stat().st_size > 0
+    with LabelStore(path, mounts) as store:
+        assert store._db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        assert len(store.notes) == 1 and "nfs4" in store.notes[0] and "\n" not in store.notes[0]
+        store.put({"b": FULL})
+        with LabelStore(path, mounts) as second:
+            second.put({"c": FULL}, sync=False)
+            second.sync()
+        assert store.get("abc").keys() == set("abc")
+        assert [p.name for p in tmp_path.iterdir()] == ["labels.sqlite"]
+
+
+def test_a_store_that_another_process_keeps_in_wal_is_refused_on_the_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(module, "_SWITCH_SECONDS", 0.1)
+    path, mounts = tmp_path / "labels.sqlite", NFS.format(home=tmp_path.resolve())
+    with LabelStore(path) as store:
+        store.put({"a": FULL})
+        with pytest.raises(RobotRLError, match=r"labels.sqlite: .*another process"):
+            LabelStore(path, mounts)
+        assert store.get("a") == {"a": FULL}
+
+
+def test_what_is_not_synced_is_still_whole_after_a_kill(path):
+    code = (
+        "import os, sys\nfrom robot_rl.preferences.store import LabelStore\n"
+        "from robot_rl.preferences.types import Preference\nstore = LabelStore(sys.argv[1])\n"
+        "for n in range(50): store.put({f'k{n}': Preference('tie', 0.5)}, sync=False)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=WRITER.parents[2])
+    assert done.returncode == -signal.SIGKILL
+    with LabelStore(path) as store:
+        assert len(store.get([f"k{n}" for n in range(50)])) == 50
+
+
+FILLER = """
+import resource, sys
+from robot_rl.errors import RobotRLError
+from robot_rl.preferences.store import LabelStore
+from robot_rl.preferences.types import Preference
+store = LabelStore(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+for n in range(10_000):
+    try:
+        store.put({f"k{n}": Preference("tie", 0.5, rationale="r" * 2000)})
+    except RobotRLError as error:
+        print(n, error)
+        break
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+store.put({f"k{n}": Preference("tie", 0.5)})  # the same connection goes on
+"""
+
+
+def check_full(path, full_at, message):
+    """Nothing was lost of what was stored before the disk was full, and the store goes on."""
+    assert full_at > 5 and "full" in message and "free some space" in message and "\n" not in message
+    with LabelStore(path) as store:
+        assert store._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert store.get([f"k{n}" for n in range(full_at + 1)]).keys() == {
+            f"k{n}" for n in range(full_at + 1)
+        }
+        store.put({"later": FULL})
+        assert store.get(["later"]) == {"later": FULL}
+
+
+def test_a_limit_on_file_sizes_is_one_line_and_loses_nothing(path):
+    done = subprocess.run([sys.executable, "-c", "import signal; signal.signal(25, 1)\n" + FILLER, str(path)],
+                          capture_output=True, text=True, cwd=WRITER.parents[2])  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    full_at, _, message = done.stdout.strip().partition(" ")
+    check_full(path, int(full_at), message)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)], capture_output=True
+    )
+    if mount.returncode:
+        pytest.skip("no leave to mount here")
+    try:
+        (disk / "other").write_bytes(b"x" * 150_000)
+        with LabelStore(disk / "labels.sqlite") as store:
+            for full_at in range(10_000):
+                answer = {f"k{full_at}": Preference("tie", 0.5, rationale="r" * 2000)}
+                try:
+                    store.put(answer)
+                except RobotRLError as error:
+                    message = str(error)
+                    break
+            assert len(store.get([f"k{n}" for n in range(full_at)])) == full_at
+            (disk / "other").unlink()
+            store.put(answer)
+        check_full(disk / "labels.sqlite", full_at, message)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_kill_at_random_moments_loses_nothing(path):

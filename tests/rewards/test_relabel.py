@@ -10,7 +10,8 @@ import pytest
 from robot_rl.data.relabel import relabel
 from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
-from robot_rl.rewards.relabel import relabel_dataset
+from robot_rl.rewards import checks
+from robot_rl.rewards.relabel import relabel_dataset, stream_rewards
 from tests.data.test_relabel import digests
 
 MEAN = np.linspace(-1, 1, 48)
@@ -56,3 +57,16 @@ def test_a_learned_reward_never_becomes_the_source_reward(tiny_dataset: Dataset,
 def test_values_that_do_not_fit(tiny_dataset: Dataset, tmp_path: Path, values: tuple, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         relabel_dataset(tiny_dataset, values, tmp_path / "new", {})
+
+
+def test_streamed_rewards_are_the_model_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from robot_rl.rewards.model import RewardConfig, RewardModel
+
+    monkeypatch.setattr(checks, "CHUNK", 7)
+    features = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    model = RewardModel.fit(features, np.array([[0, 1], [2, 3]]), np.array([1.0, 0.0]),
+                            RewardConfig(members=2, hidden=(8,), epochs=1))  # fmt: skip
+    np.save(tmp_path / "features.npy", features)
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    np.testing.assert_array_equal(stream_rewards(model, mapped), model.reward(features))

@@ -16,10 +16,11 @@ from robot_rl.preferences.chat.complaint import complaint
 from robot_rl.preferences.chat.config import ChatConfig
 from robot_rl.preferences.chat.key import ApiKey
 from robot_rl.preferences.chat.pace import Pace
-from robot_rl.preferences.chat.preference import OTHER, failed, merge, preference
+from robot_rl.preferences.chat.preference import failed, preference
 from robot_rl.preferences.chat.prompt import Prompt
 from robot_rl.preferences.chat.reply import Unreadable, read_text
 from robot_rl.preferences.chat.request import Features, body
+from robot_rl.preferences.orders import OTHER, merge
 from robot_rl.preferences.types import Order, Outcome, Preference, Question
 
 _LOST = 8  # questions in a row, or `concurrency` if that is more, until a server is given up

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from robot_rl.preferences.chat.prompt import load_prompt
 from robot_rl.preferences.chat.session import Session
 from robot_rl.preferences.types import FrameSource, Preference, Question
 
+_GLANCE = 0.005  # s between looks at whether the next pictures are ready
 _CHUNK = 32  # questions whose frames are read at once: ascending reads are fast, and memory stays small
 
 
@@ -37,7 +39,9 @@ class ChatLabeler:
     def __init__(self, config: ChatConfig, shown: str = "") -> None:
         """`shown` says in words what the pictures are where they are not plain frames (`showing.told`)."""
         if not config.url:
-            raise BadInput("--chat.url: is missing; give the endpoint's address, e.g. http://localhost:11434/v1")
+            raise BadInput(
+                "--chat.url: is missing; give the endpoint's address, e.g. http://localhost:11434/v1"
+            )
         need_installed("httpx2", "chat")
         self.config, self._shown = config, shown
         self._setup = Setup(
@@ -117,18 +121,23 @@ class ChatLabeler:
     def _stream(
         self, questions: Sequence[Question], frames: FrameSource, session: Session, asking: Asking
     ) -> Iterator[tuple[int, Preference]]:
-        """Keep the endpoint busy: the pictures of further questions are ready before their turn."""
-        for start in range(0, len(questions), _CHUNK):
-            if asking.stop is not None:
-                break
-            try:
-                ready = self._with_images(questions[start : start + _CHUNK], frames)
-            except Exception as error:  # what is in flight is paid for, and handed over before this is raised
-                asking.stop = error
-                break
-            for index, (question, images) in enumerate(ready, start):
-                session.submit(index, asking.question(question, images))
-            yield from _taken(session, asking, 2 * self.config.concurrency)
+        """Keep the endpoint busy: the pictures of further questions are ready before their turn.
+
+        They are made in a thread of their own, so that no answer waits for them to be handed over.
+        """
+        with ThreadPoolExecutor(1, thread_name_prefix="pictures") as pool:
+            for start in range(0, len(questions), _CHUNK):
+                if asking.stop is not None:
+                    break
+                making = pool.submit(self._with_images, questions[start : start + _CHUNK], frames)
+                yield from _taken_while(session, asking, making)
+                if making.exception() is not None:
+                    # What is in flight is paid for, and handed over before this is raised.
+                    asking.stop = making.exception()
+                    break
+                for index, (question, images) in enumerate(making.result(), start):
+                    session.submit(index, asking.question(question, images))
+                yield from _taken(session, asking, 2 * self.config.concurrency)
         yield from _taken(session, asking, 0)
 
     def _with_images(
@@ -148,10 +157,22 @@ class ChatLabeler:
 def _taken(session: Session, asking: Asking, leave: int) -> Iterator[tuple[int, Preference]]:
     """Take answers as they come, until no more than `leave` are being waited for."""
     while session.waiting > leave:
-        index, future = session.take()
-        if future.cancelled():
-            continue
-        if future.exception() is not None:
-            asking.stop = asking.stop or future.exception()
-        elif future.result() is not None:
-            yield index, future.result()
+        yield from _answer(*session.take(), asking)
+
+
+def _taken_while(session: Session, asking: Asking, making: Future) -> Iterator[tuple[int, Preference]]:
+    """Take answers as they come, until something else is made."""
+    while not making.done():
+        taken = session.take(_GLANCE)
+        if taken is not None:
+            yield from _answer(*taken, asking)
+
+
+def _answer(index: int, future: Future, asking: Asking) -> Iterator[tuple[int, Preference]]:
+    """The answer that came of a question, if one did; what went wrong stops the asking."""
+    if future.cancelled():
+        return
+    if future.exception() is not None:
+        asking.stop = asking.stop or future.exception()
+    elif future.result() is not None:
+        yield index, future.result()

@@ -48,9 +48,15 @@ class Session:
         self._pending.add(future)
         future.add_done_callback(lambda done: self._done.put((index, done)))
 
-    def take(self) -> tuple[int, Future]:
-        """Wait for any submitted coroutine; returns its index and what came of it."""
-        index, future = self._done.get()
+    def take(self, seconds: float | None = None) -> tuple[int, Future] | None:
+        """Wait for any submitted coroutine; returns its index and what came of it.
+
+        None where nothing came within `seconds`; without them it waits on.
+        """
+        try:
+            index, future = self._done.get(timeout=seconds)
+        except queue.Empty:
+            return None
         self._pending.discard(future)
         return index, future
 
