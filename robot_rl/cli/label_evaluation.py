@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from robot_rl.cli.asking import Asked, Asking, Progress, ask, swapped
+from robot_rl.cli.asking import Asked, Asking, ask, swapped
+from robot_rl.cli.common import progress
 from robot_rl.cli.judging import true_reward
 from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
@@ -50,7 +51,6 @@ def evaluate(
     asked: Asked,
     labels: LabelStore,
     seed: int,
-    progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a labeler's answers on held-out pairs; some of these are asked the other way round for it."""
     value, what = truth(dataset)
@@ -58,7 +58,8 @@ def evaluate(
     gap = _gap(held, value)
     again = None
     if labeler is not None:  # people are not asked again
-        again = ask(labeler, swapped(asking, _SWAPPED, seed), labels, progress)
+        with progress(None, "asking in the other order", "pairs") as advance:
+            again = ask(labeler, swapped(asking, _SWAPPED, seed), labels, advance)
     measures = {
         "truth": what,
         "held_out_pairs": len(held.pairs),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from robot_rl.cli import judging, label_evaluation
 from robot_rl.cli.arms import write_json
-from robot_rl.cli.common import progress, save_config, table
+from robot_rl.cli.common import save_config, table
 from robot_rl.cli.label_evaluation import Evaluation
 from robot_rl.cli.labelers import Judged
 from robot_rl.cli.labeling import Labeling
@@ -39,17 +39,9 @@ def notes(labeling: Labeling, judged: Judged) -> list[str]:
 
 def evaluate(labeling: Labeling, judged: Judged) -> Evaluation:
     """Measure the labels against the truth, and print it."""
-    label_evaluation.truth(labeling.dataset)
-    with progress(None, "asking in the other order", "pairs") as advance:
-        evaluation = label_evaluation.evaluate(
-            labeling.dataset,
-            judged.labeler,
-            judged.asking,
-            judged.asked,
-            labeling.labels,
-            labeling.config.seed,
-            advance,
-        )
+    evaluation = label_evaluation.evaluate(
+        labeling.dataset, judged.labeler, judged.asking, judged.asked, labeling.labels, labeling.config.seed
+    )
     print(table(("evaluation", "value"), label_evaluation.rows(evaluation.measures)))
     return evaluation
 
