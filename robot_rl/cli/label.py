@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -104,7 +105,7 @@ def main(config: Config) -> None:
         raise BadInput(
             f"{labeling.out}: holds a finished labeling; give another --out, or remove it to do it again"
         )
-    with on_cluster(config.ray), labeling.labels:
+    with on_cluster(config.ray), contextlib.closing(labeling):
         run(labeling)
 
 

@@ -32,13 +32,13 @@ Put = Callable[[Asking], Judged]
 
 def ask(labeling: Labeling) -> Judged | None:
     """Choose the pairs and ask; None where a batch went out or has not come back whole."""
-    for note in labeling.labels.notes:  # a store that cannot be used should show before anything costs
-        print(f"note: {note}")
-    before = labeling.labels.totals()
     way = {"human": _human, "cascade": _cascade, "chat": _chat}.get(labeling.config.labeler, _plain)
-    put = way(labeling)
+    put = way(labeling)  # refuses what cannot be used before a store is made
     if put is None:
         return None
+    before = labeling.labels.totals()
+    for note in labeling.labels.notes:
+        print(f"note: {note}")
     judged = put(asking.choose(labeling.dataset, labeling.look, labeling.goal, labeling.choice()))
     if labeling.config.select == "disagreement":
         judged = _second_round(labeling, judged, put)

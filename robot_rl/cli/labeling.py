@@ -71,8 +71,13 @@ class Labeling:
 
     @cached_property
     def labels(self) -> LabelStore:
-        """The label store, open for the whole run; raises BadInput where it cannot be used."""
+        """The label store, open from here to the run's end; raises BadInput where it cannot be used."""
         return LabelStore(self.store)
+
+    def close(self) -> None:
+        """Close the label store if it was opened."""
+        if "labels" in vars(self):
+            self.labels.close()
 
     @property
     def pairs(self) -> int:
