@@ -193,7 +193,7 @@ def held_out_episodes(dataset: Dataset, seed: int) -> np.ndarray:
 
 def ask(labeler: Labeler, asking: Asking, labels: LabelStore, progress: Progress | None = None) -> Asked:
     """Ask what was chosen, through the label store."""
-    answers = label_pairs(labeler, asking.questions, asking.look.frames, labels, 512, progress)
+    answers = label_pairs(labeler, asking.questions, asking.look.frames, labels, 512, progress, print)
     return Asked(asking.pairs, tuple(answers), asking.held_out, asking.look)
 
 

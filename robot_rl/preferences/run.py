@@ -15,6 +15,7 @@ import numpy as np
 
 from robot_rl.errors import RobotRLError
 from robot_rl.preferences.store import LabelStore
+from robot_rl.preferences.turn import turn
 from robot_rl.preferences.types import (
     FrameSource,
     Labeler,
@@ -50,30 +51,47 @@ def label_pairs(
     store: LabelStore,
     batch_size: int = 16,
     progress: Callable[[int], object] | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> list[Preference]:
     """Answer every question, from the store where it can; returns them in the questions' order.
 
-    Each batch is stored in one transaction as it comes (answers of a StreamingLabeler about once a
-    second), so a killed run resumes and a rerun makes no call. Questions of equal content are asked once.
-    `progress` is told how many more are answered.
-    Raises RobotRLError where the labeler does not answer each question once.
+    Each batch is stored in one transaction as it comes (each answer of a StreamingLabeler at once), so a
+    killed run resumes and a rerun makes no call. Questions of equal content are asked once, also by two runs
+    at once: the second waits for the first, and `say` is told so in a line. `progress` is told how many more
+    are answered. Raises RobotRLError where the labeler does not answer each question once.
     """
     keys = [question.key(labeler.name, labeler.identity) for question in questions]
     answers = store.get(keys)
-    missing = {key: question for key, question in zip(keys, questions, strict=True) if key not in answers}
-    report = progress or (lambda count: None)
-    asked = Counter(keys)  # how many questions each answer settles
-    report(sum(count for key, count in asked.items() if key in answers))
-    told = partial(_tell, report, asked)
+    told = partial(_tell, progress or (lambda count: None), Counter(keys))
+    told(answers)
+    if len(answers) < len(set(keys)):
+        with turn(store.path, labeler, say or (lambda line: None)):
+            before = set(answers)
+            answers = store.get(keys)  # another run may have asked meanwhile
+            told(answers.keys() - before)
+            missing = {key: q for key, q in zip(keys, questions, strict=True) if key not in answers}
+            answers.update(_ask_all(labeler, missing, frames, store, batch_size, told))
+    return [answers[key] for key in keys]
+
+
+def _ask_all(
+    labeler: Labeler,
+    missing: Mapping[str, Question],
+    frames: FrameSource,
+    store: LabelStore,
+    batch_size: int,
+    told: Callable[[Iterable[str]], None],
+) -> dict[str, Preference]:
+    """Ask all at once where the labeler streams, else batch by batch."""
     if isinstance(labeler, StreamingLabeler):
-        answers.update(_stream(labeler, missing, frames, store, told))
-        return [answers[key] for key in keys]
+        return _stream(labeler, missing, frames, store, told)
+    answers: dict[str, Preference] = {}
     todo = list(missing.items())
     for start in range(0, len(todo), batch_size):
         batch = dict(todo[start : start + batch_size])
         answers.update(_ask(labeler, batch, frames, store))
         told(batch)
-    return [answers[key] for key in keys]
+    return answers
 
 
 def _tell(report: Callable[[int], object], asked: Counter[str], keys: Iterable[str]) -> None:
@@ -88,7 +106,7 @@ def _stream(
     store: LabelStore,
     told: Callable[[Iterable[str]], None],
 ) -> dict[str, Preference]:
-    """Ask everything at once and store answers as they come, about once a second."""
+    """Ask everything at once and store each answer as it comes; the disk is synced about once a second."""
     keys, given = list(todo), {}
     synced = time.monotonic()
     try:

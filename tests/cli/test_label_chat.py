@@ -2,12 +2,15 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("httpx2")
 from robot_rl.cli.main import main
+from tests.cli.processes import COMMAND
 from tests.preferences.chat_server import KEY, Behaviour, chat_server
 
 
@@ -89,3 +92,20 @@ def test_bad_input_is_one_line_and_status_2(data, tmp_path, capsys, more, told):
     error = capsys.readouterr().err.strip()
     assert told in error and len(error.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_two_runs_at_once_pay_for_nothing_twice(data, tmp_path):
+    with chat_server(Behaviour(latency=0.2)) as server:
+        # The cache folder of the tests and all else come with the environment.
+        args = ["label", data, "--task", "drawer_open", "--pairs", 40, "--until", "preferences"]
+        args += ["--store", tmp_path / "labels.sqlite", "--labeler", "chat", "--chat.concurrency", 2]
+        args += ["--chat.url", server.url, "--chat.model", "toy"]
+        command = [sys.executable, "-c", COMMAND, *map(str, args)]
+        runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        told = [run.communicate(timeout=100)[0] for run in runs]
+        assert [run.returncode for run in runs] == [0, 0]
+        asked = len(server.questions)
+    with sqlite3.connect(tmp_path / "labels.sqlite") as db:
+        assert db.execute("SELECT COUNT(*) FROM labels").fetchone()[0] == asked == 44
+    assert all("'failed': 0" in text for text in told)
+    assert sum("another run asks chat" in text for text in told) <= 1  # one waits, if it is not too late
