@@ -57,7 +57,10 @@ class Labeling:
         image = None if config.goal_image is None else read_picture(config.goal_image)
         if config.evaluate:
             truth(dataset)
-        return cls(config, dataset, goal, camera, look, reward_config(config.reward, config.seed), image)
+        made = cls(config, dataset, goal, camera, look, reward_config(config.reward, config.seed), image)
+        if made.store.exists():  # one that cannot be used should show before minutes are spent
+            LabelStore(made.store).close()
+        return made
 
     @property
     def out(self) -> Path:

@@ -103,6 +103,26 @@ def test_reward_applies_the_model_to_other_data(work, collected, capsys):
     assert main(again) == 2
 
 
+def test_workers_of_a_cluster_write_the_same_dataset(work):
+    pytest.importorskip("ray")
+    run(
+        "label",
+        work / "data",
+        "--task",
+        "drawer_open",
+        "--pairs",
+        60,
+        "--out",
+        work / "spread",
+        "--ray",
+        "local",
+    )
+    run("reward", work / "data", "--model", work / "spread", "--out", work / "by-ray", "--ray", "local")
+    alone = Dataset.open(work / "labeling" / "dataset").column("next.reward")
+    for folder in (work / "spread" / "dataset", work / "by-ray"):
+        np.testing.assert_allclose(Dataset.open(folder).column("next.reward"), alone, atol=1e-5)
+
+
 def test_evaluate_and_report(work, capsys):
     few = ["--episodes", 2, "--workers", 1]
     run("evaluate", work / "policy", *few, "--video", work / "film" / "policy.mp4")
