@@ -58,6 +58,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "openskill": {"preferences"},
     "scipy": {"preferences"},
     "ray": {"cli"},
+    "onnx": {"policies/onnx_export.py"},
+    "onnxruntime": {"policies/onnx_policy.py"},
     "tyro": {"cli"},
     "rich": {"cli"},
 }

@@ -76,7 +76,8 @@ def run_arm(arm: Arm) -> tuple[str, dict]:
     transitions = _with_rewards(transitions, arm.rewards)
     start = time.monotonic()
     config = TrainConfig(algorithm=arm.algorithm, steps=arm.steps, seed=arm.seed)
-    train(transitions, arm.out, config, description=describe_policy(dataset, transitions.actions, arm.name))
+    description = describe_policy(dataset, transitions.actions, arm.name)
+    train(transitions, arm.out, config, description=description, keep_state=False)
     trained = time.monotonic()
     result = evaluate(task, arm.out, range(arm.first_seed, arm.first_seed + arm.episodes))
     record = {

@@ -1,4 +1,4 @@
-"""`robot-rl evaluate`: a policy's success in simulation, with an interval and a video."""
+"""`robot-rl evaluate`: a policy's success in simulation, with an interval and a video; or what data say."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from robot_rl.cli.common import progress
 
 @dataclass(frozen=True)
 class Config:
-    """Run a policy without noise in simulation, one seed an episode."""
+    """Run a policy without noise in simulation, one seed an episode; with --data, judge it by a dataset."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of the checkpoint (policy.json and weights.safetensors)."""
@@ -28,12 +28,27 @@ class Config:
     """Processes at work at a time; the result does not depend on it."""
     video: Path | None = None
     """Film the first episode to this MP4."""
+    data: Path | None = None
+    """Folder of a dataset: estimate the policy's value from its episodes (fitted Q evaluation, extra d3rlpy)
+    and compare its actions with theirs instead of simulating; written to ope.json in the run."""
+    holdout: float | None = None
+    """With --data: share of the episodes, the last ones, to use; default: those that training kept aside, or
+    all of them."""
+    reward: str | None = None
+    """With --data: column of the rewards; default: that which the policy learned from."""
+    fqe_steps: int = 30_000
+    """With --data: updates of each of the 3 fits, hundreds a second; 0 compares the actions only."""
 
 
 def main(config: Config) -> None:
     """Evaluate, print success with its 95 % Wilson interval, and write evaluation.json into the run."""
     from robot_rl.errors import BadInput, need
 
+    if config.data:
+        from robot_rl.cli.evaluate_data import evaluate_on_data
+
+        evaluate_on_data(config.run, config.data, config.reward, config.holdout, config.fqe_steps)
+        return
     need("torch", "sim")
     from robot_rl.cli.arms import write_json
     from robot_rl.envs.rollout import evaluate

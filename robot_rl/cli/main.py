@@ -31,7 +31,15 @@ VERBS = {
     ),
     "reward": ("robot_rl.cli.reward", "Apply a reward model that was fitted before to another dataset."),
     "train": ("robot_rl.cli.train", "Train a policy on a labeled dataset."),
+    "finetune": (
+        "robot_rl.cli.finetune",
+        "Let a trained policy go on learning in simulation, from the true or the learned reward.",
+    ),
     "evaluate": ("robot_rl.cli.evaluate", "Measure a policy's success in simulation and film it."),
+    "export": (
+        "robot_rl.cli.export",
+        "Add policy.onnx to a checkpoint, for a robot without torch.",
+    ),
     "report": ("robot_rl.cli.report", "Write one page on a labeled dataset and the policies trained on it."),
 }
 _INTERRUPTED = "what was finished is saved; the same command continues from there"

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from robot_rl.cli.common import progress, save_config, table
-from robot_rl.errors import BadInput, nearest, need
+from robot_rl.errors import BadInput, nearest, need, need_installed
 
 if TYPE_CHECKING:
     import numpy as np
 
     from robot_rl.data.replay import Transitions
     from robot_rl.data.store import Dataset
+    from robot_rl.learners.train import TrainConfig
     from robot_rl.policies.action_error import ActionError
+    from robot_rl.policies.checkpoint import PolicyDescription
 
 INTERRUPTED = "the same command continues from the last saved step"
+D3RLPY = "d3rlpy:"  # before the name of an algorithm
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,9 @@ class Config:
     """Folder of the dataset."""
     out: Path
     """Folder of the run, e.g. runs/drawer: the checkpoint, the log train.jsonl and config.yaml."""
-    algo: Literal["iql", "bc"] = "iql"
-    """iql learns from rewards (Implicit Q-Learning); bc repeats the data's actions and needs none."""
+    algo: str = "iql"
+    """iql, calql or rlpd learn from rewards; bc repeats the data's actions and needs none; d3rlpy:NAME is one
+    of d3rlpy's, e.g. d3rlpy:cql, with its own defaults for whatever is not below."""
     steps: int = 15_000
     """Updates."""
     batch_size: int = 128
@@ -42,54 +49,165 @@ class Config:
     seed: int = 0
     """Seed of weights and batches."""
     reward: str = "next.reward"
-    """Column of the rewards, for iql."""
+    """Column of the rewards; bc needs none."""
     holdout: float = 0.0
     """Share of the episodes, the last ones, kept aside to measure the action error on."""
     action_limits: Literal["auto", "data", "unit"] = "auto"
     """Actions range over -1 to 1 (unit) or as in the data (data); auto goes by the units of the actions."""
     discount: float = 0.99
-    """iql: weight of the next step's value."""
+    """Weight of the next step's value; not for bc."""
     expectile: float = 0.9
     """iql: 0.5 values the data's average action, towards 1 its best."""
     temperature: float = 3.0
     """iql: how much more better actions weigh; 0 is bc."""
     target_rate: float = 0.005
-    """iql: step of the target critics' moving average."""
+    """Step of the target critics' moving average; not for bc."""
     learning_rate: float = 3e-4
-    """Of Adam; the actor's falls to 0 along a cosine."""
+    """Of Adam; the actor's of iql and bc falls to 0 along a cosine, d3rlpy's stay."""
     log_every: int = 100
     """Updates between lines of the log."""
     save_every: int = 2000
     """Updates between saves of the state that a killed run continues from."""
     threads: int = 1
     """Processor threads; small networks are fastest with 1."""
+    n_step: int = 1
+    """Rewards that are summed before the value of what follows is trusted; not for calql and d3rlpy."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """The algorithm's own settings: cql_alpha 1 n_actions 4 (calql), critics 2 dropout 0.01 (rlpd) …"""
+    seeds: int = 1
+    """Train so many times, with seeds from --seed on, into OUT/seed-0 and so on, and say what they have in
+    common: success in simulation where the task has one, else the action error (needs --holdout)."""
 
 
 def main(config: Config) -> None:
+    """Train, once or with several seeds."""
+    if config.seeds == 1:
+        train_one(config)
+        return
+    from robot_rl.cli.seeds import run_seeds
+
+    score = _score(config)
+    run_seeds(config.out, config.seeds, functools.partial(_scored, config, score), score=score)
+
+
+def _score(config: Config) -> str:
+    """What several runs are compared by; raises BadInput where nothing can be measured."""
+    from robot_rl.data.store import Dataset
+    from robot_rl.specs.tasks import task_names
+
+    if Dataset.open(config.dataset).info.metadata.get("task") in task_names():
+        need_installed("metaworld", "sim")
+        return "success"
+    if not config.holdout:
+        raise BadInput("--seeds: needs --holdout, as no simulator can say how good the policies are")
+    return "action error"
+
+
+def _scored(config: Config, score: str, seed: int, out: Path) -> float:
+    """Train with one seed, and measure."""
+    train_one(dataclasses.replace(config, seed=config.seed + seed, out=out, seeds=1))
+    if score == "action error":
+        return json.loads((out / "action_error.json").read_text())["rms_in_std"]
+    if not (out / "evaluation.json").exists():
+        from robot_rl.cli.evaluate import Config as EvaluateConfig
+        from robot_rl.cli.evaluate import main as evaluate
+
+        evaluate(EvaluateConfig(out))
+    return json.loads((out / "evaluation.json").read_text())["success"]
+
+
+def train_one(config: Config) -> None:
     """Train, and print where the policy is and how its actions compare with recorded ones."""
     from robot_rl.data.replay import transitions_from_dataset
     from robot_rl.data.store import Dataset
 
     ds = Dataset.open(config.dataset)
+    need("torch", "train")
+    _check_algorithm(config.algo)
     reward = _reward_column(config, ds)
     kept = count_kept(config.holdout, len(ds))
-    need("torch", "train")
     from robot_rl.learners.describe import describe_policy
-    from robot_rl.learners.train import TrainConfig, train
 
     end = int(ds.lengths[:kept].sum())  # frames to learn from
     transitions = before_frame(transitions_from_dataset(ds, reward), end)
     description = describe_policy(ds, transitions.actions, reward or "", config.action_limits)
-    names = {field.name for field in dataclasses.fields(TrainConfig)} - {"algorithm"}
-    settings = TrainConfig(config.algo, **{name: getattr(config, name) for name in names})
+    settings = _settings(config)
     if not (config.out / "train.jsonl").exists():
         save_config(config, config.out / "config.yaml")
     print(f"{config.dataset}: {kept} of {len(ds)} episodes to learn from, {len(transitions)} transitions")
-    with progress(config.steps, config.algo, "updates") as advance:
-        train(transitions, config.out, settings, description=description, progress=advance)
+    if not _train(config, settings, transitions, description):
+        print(_NOT_DEPLOYABLE.format(algo=config.algo, out=config.out))
+        return
     _print_result(config.out)
     if kept < len(ds):
         _measure(config.out, ds, kept, end)
+
+
+_NOT_DEPLOYABLE = (
+    "no policy: the actor of {algo} is not one tanh network that only sees the state, so it cannot be "
+    "deployed; all that it learned is in {out}/d3rlpy.safetensors"
+)
+
+
+def _settings(config: Config) -> TrainConfig:
+    """What the learners know of the options; raises BadInput."""
+    from robot_rl.learners.train import TrainConfig
+
+    names = {field.name for field in dataclasses.fields(TrainConfig)} & set(vars(config))
+    algorithm = "iql" if config.algo.startswith(D3RLPY) else config.algo
+    values = {name: getattr(config, name) for name in names} | {"settings": _own_settings(config.settings)}
+    return TrainConfig(algorithm, **values)
+
+
+def _own_settings(told: dict[str, str]) -> dict[str, object]:
+    """Read settings as YAML reads values: numbers, true and false, lists."""
+    import yaml
+
+    try:
+        return {name: yaml.safe_load(value) for name, value in told.items()}
+    except yaml.YAMLError as error:
+        raise BadInput(f"--settings: {told} holds a value that cannot be read: {error}") from error
+
+
+def _train(
+    config: Config, settings: TrainConfig, transitions: Transitions, description: PolicyDescription
+) -> bool:
+    """Train and say whether a checkpoint came out."""
+    with _progress(config) as advance:
+        if config.algo.startswith(D3RLPY):
+            from robot_rl.learners.d3rlpy_adapter import train_d3rlpy
+
+            name, more = config.algo.removeprefix(D3RLPY), {"description": description, "progress": advance}
+            return train_d3rlpy(transitions, config.out, name, settings, **more)
+        from robot_rl.learners.train import train
+
+        train(transitions, config.out, settings, description=description, progress=advance)
+        return True
+
+
+@contextlib.contextmanager
+def _progress(config: Config) -> Iterator[Callable[..., None]]:
+    """Show the updates; a run of d3rlpy that is interrupted says that it will begin anew."""
+    try:
+        with progress(config.steps, config.algo, "updates") as advance:
+            yield advance
+    except KeyboardInterrupt as interrupt:
+        anew = "d3rlpy's state is not saved: the same command begins anew"
+        raise KeyboardInterrupt(anew if config.algo.startswith(D3RLPY) else "") from interrupt
+
+
+def _check_algorithm(name: str) -> None:
+    """Raise BadInput for a name that is neither ours nor d3rlpy's."""
+    from robot_rl.learners.train import ALGORITHMS
+
+    if name.startswith(D3RLPY):
+        from robot_rl.learners.d3rlpy_adapter import algorithms
+
+        known = [D3RLPY + one for one in algorithms()]
+    else:
+        known = [*ALGORITHMS, D3RLPY + "NAME"]
+    if name not in known or name == D3RLPY + "NAME":
+        raise BadInput(f"--algo: no algorithm '{name}'.{nearest(name, known)}")
 
 
 def count_kept(holdout: float, episodes: int) -> int:
@@ -106,9 +224,17 @@ def count_kept(holdout: float, episodes: int) -> int:
 
 def before_frame(transitions: Transitions, end: int) -> Transitions:
     """The transitions of the dataset's frames before `end`."""
+    return _those(transitions, transitions.frame < end)
+
+
+def from_frame(transitions: Transitions, start: int) -> Transitions:
+    """The transitions of the dataset's frames from `start` on."""
+    return _those(transitions, transitions.frame >= start)
+
+
+def _those(transitions: Transitions, keep: np.ndarray) -> Transitions:
     import numpy as np
 
-    keep = transitions.frame < end
     arrays = {f.name: getattr(transitions, f.name) for f in dataclasses.fields(transitions)}
     return dataclasses.replace(
         transitions, **{name: a[keep] for name, a in arrays.items() if isinstance(a, np.ndarray)}
@@ -117,7 +243,7 @@ def before_frame(transitions: Transitions, end: int) -> Transitions:
 
 def _reward_column(config: Config, ds: Dataset) -> str | None:
     """The column of rewards, None for bc; raises BadInput where the dataset has none."""
-    if config.algo == "bc":
+    if config.algo.removeprefix(D3RLPY) == "bc":
         return None
     numbers = [*(["next.reward"] if ds.info.has_rewards else []), *ds.info.labels]
     if config.reward not in numbers:

@@ -27,13 +27,27 @@ class Transitions:
     def __len__(self) -> int:
         return len(self.actions)
 
-    def mc_returns(self, discount: float) -> np.ndarray:
-        """(N,) float32 discounted sums of rewards from each step to the end of its episode."""
-        returns = np.empty(len(self), np.float64)
-        running = 0.0
-        for t in range(len(self) - 1, -1, -1):
-            running = self.rewards[t] + (0.0 if self.episode_ends[t] else discount * running)
-            returns[t] = running
+    def mc_returns(self, discount: float, endless: bool = True) -> np.ndarray:
+        """(N,) float32 discounted sums of rewards from each step on; raises BadInput for a discount of 1.
+
+        Nothing follows a termination. An episode that was cut, by a timeout or the end of the data, is taken
+        to go on with its last reward r for ever, r / (1 - discount), as in Cal-QL's code: for failures with a
+        constant reward, and for tasks without an end. Not `endless`: nothing follows a cut either.
+        """
+        if not 0 <= discount < 1:
+            raise BadInput(f"discount must be at least 0 and below 1 for returns, not {discount}")
+        ends = self.episode_ends.copy()
+        ends[-1:] = True
+        returns = self.rewards.astype(np.float64)
+        if endless:
+            returns[ends & (self.masks > 0)] /= 1 - discount
+        # weight[t] is that of returns[t + step], in which twice as many steps are summed after every round.
+        weight, step = np.where(ends, 0.0, discount * self.masks.astype(np.float64)), 1
+        while weight.any():
+            returns[:-step] += weight[:-step] * returns[step:]
+            weight[:-step] *= weight[step:]
+            weight[-step:] = 0.0
+            step *= 2
         return returns.astype(np.float32)
 
 
@@ -45,7 +59,8 @@ def transitions_from_dataset(dataset: Dataset, reward_column: str | None = layou
     """
     states = dataset.column(layout.STATE)
     last = dataset.starts + dataset.lengths - 1  # (E,)
-    following = np.concatenate([states[1:], states[-1:]])
+    following = np.empty_like(states)
+    following[:-1] = states[1:]
     finals = dataset.final_states()
     known = np.zeros(len(dataset), bool) if finals is None else np.isfinite(finals).all(1)
     following[last] = states[last]
@@ -54,7 +69,6 @@ def transitions_from_dataset(dataset: Dataset, reward_column: str | None = layou
     masks = np.ones(len(states), np.float32)
     masks[last[dataset.terminated]] = 0.0
     lost = last[~known & ~dataset.terminated]
-    keep = np.setdiff1d(np.arange(len(states)), lost)
     ends = np.zeros(len(states), bool)
     ends[last] = True
     ends[lost - 1] = True  # episodes have at least 2 steps
@@ -62,10 +76,12 @@ def transitions_from_dataset(dataset: Dataset, reward_column: str | None = layou
         rewards = np.zeros(len(states), np.float32)
     else:
         rewards = np.asarray(dataset.column(reward_column), np.float32)
-    actions = dataset.column(layout.ACTION)
-    return Transitions(
-        states[keep], actions[keep], rewards[keep], masks[keep], following[keep], ends[keep], keep, len(lost)
-    )
+    frames = np.arange(len(states))
+    arrays = (states, dataset.column(layout.ACTION), rewards, masks, following, ends, frames)
+    if len(lost):  # without losses nothing is copied: the dataset's own arrays are shared, read-only
+        keep = np.delete(frames, lost)
+        arrays = tuple(values[keep] for values in arrays)
+    return Transitions(*arrays, len(lost))
 
 
 class ReplayBuffer:

@@ -103,7 +103,9 @@ class Dataset:
             if name not in self.info.features or self.info.features[name].get("dtype") in ("video", "image"):
                 known = [k for k, f in self.info.features.items() if f.get("dtype") not in ("video", "image")]
                 raise BadInput(f"{self.root} has no column '{name}'.{nearest(name, known)}")
-            values = self._read_column(name)[self.order]
+            values = self._read_column(name)
+            if not self._in_order:
+                values = values[self.order]
             values.flags.writeable = False
             if name in (layout.STATE, layout.ACTION, layout.REWARD):
                 self._check_finite(name, values)
@@ -155,6 +157,12 @@ class Dataset:
     def order(self) -> np.ndarray:
         """(N,) int64: rows of the data files in the order of their frames."""
         return np.argsort(self._read_column("index"), kind="stable")
+
+    @cached_property
+    def _in_order(self) -> bool:
+        """Whether the data files hold the frames in order, so that no column has to be copied."""
+        index = self._read_column("index")
+        return bool((index[1:] > index[:-1]).all())
 
     @cached_property
     def episode_index(self) -> np.ndarray:

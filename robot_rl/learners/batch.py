@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from robot_rl.data.replay import Transitions
+from robot_rl.errors import BadInput
 
 
 class Batch(NamedTuple):
@@ -20,14 +21,19 @@ class Batch(NamedTuple):
     rewards: Tensor  # (B,)
     masks: Tensor  # (B,): 1 - terminated
     next_observations: Tensor  # (B, S)
+    mc_returns: Tensor | None = None  # (B,): discounted sums of the (standardised) rewards from here on
 
 
 class TransitionTable:
-    """N transitions in rows of next observation, observation, action, reward, mask."""
+    """N transitions in rows of next observation, observation, action, reward, mask and perhaps return."""
 
-    def __init__(self, transitions: Transitions):
+    def __init__(self, transitions: Transitions, discount: float | None = None):
+        """With a discount, batches hold `Transitions.mc_returns` of the rewards as they are here."""
         t = transitions
         columns = [t.next_observations, t.observations, t.actions, t.rewards[:, None], t.masks[:, None]]
+        if discount is not None:
+            columns.append(t.mc_returns(discount)[:, None])
+        self._has_returns = discount is not None
         self._rows = torch.from_numpy(np.concatenate(columns, 1).astype(np.float32))
         self._state, self._action = t.observations.shape[1], t.actions.shape[1]
 
@@ -50,4 +56,20 @@ class TransitionTable:
             rows[:, rewards],
             rows[:, rewards + 1],
             rows[:, :state],
+            rows[:, rewards + 2] if self._has_returns else None,
         )
+
+
+def symmetric(offline: Batch, online: Batch) -> Batch:
+    """Interleave two batches of B transitions to one of 2B, so that any even slice holds half of each.
+
+    RLPD's symmetric sampling (arXiv:2302.02948, section 4.1). Returns are kept where both have them; raises
+    BadInput where the sizes differ.
+    """
+    if len(offline.rewards) != len(online.rewards):
+        sizes = f"{len(offline.rewards)} and {len(online.rewards)}"
+        raise BadInput(f"symmetric batches must have the same size, not {sizes}; sample both alike")
+    pairs = zip(offline, online, strict=True)
+    return Batch(
+        *(None if a is None or b is None else torch.stack((a, b), 1).flatten(0, 1) for a, b in pairs)
+    )

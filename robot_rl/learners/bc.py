@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -12,7 +13,13 @@ from torch import Tensor
 
 from robot_rl.learners.adam import FlatAdam, flatten, load_tensors
 from robot_rl.learners.batch import Batch
-from robot_rl.policies.networks import GaussianActor
+from robot_rl.learners.prepare import ACTION_BOUND
+from robot_rl.policies.networks import LOG_STD_RANGE, GaussianActor
+
+if TYPE_CHECKING:
+    from robot_rl.learners.iql import IQLConfig
+
+Schedule = Literal["cosine", "constant"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,7 @@ class BCConfig:
     """Settings of behaviour cloning; `steps` is the length of the cosine schedule of the learning rate."""
 
     steps: int
+    schedule: Schedule = "cosine"
     hidden: tuple[int, ...] = (128, 128)
     learning_rate: float = 3e-4
 
@@ -27,6 +35,20 @@ class BCConfig:
 def actor_loss(log_prob: Tensor) -> Tensor:
     """Mean of - log pi(a|s); (B,)."""
     return -log_prob.mean()
+
+
+def scheduled(config: BCConfig | IQLConfig, step: int) -> float:
+    """The actor's learning rate at an update: constant, or falling to 0 along a cosine."""
+    cosine = config.schedule == "cosine"
+    return config.learning_rate * (0.5 * (1 + math.cos(math.pi * step / config.steps)) if cosine else 1.0)
+
+
+@torch.no_grad()
+def sample_actions(actor: GaussianActor, observations: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw actions (B, A) from the Gaussian at standardised states (B, S), clipped into (-1, 1)."""
+    mean, std = actor.mean(observations), actor.log_std.clamp(*LOG_STD_RANGE).exp()
+    noise = torch.randn(mean.shape, generator=generator)
+    return (mean + std * noise).clamp(-ACTION_BOUND, ACTION_BOUND)
 
 
 class BC:
@@ -39,12 +61,15 @@ class BC:
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Take one gradient step; returns the loss."""
-        cosine = 0.5 * (1 + math.cos(math.pi * self.step / self.config.steps))
-        self._adam.set_learning_rate("actor", self.config.learning_rate * cosine)
+        self._adam.set_learning_rate("actor", scheduled(self.config, self.step))
         loss = actor_loss(self.actor.log_prob(batch.observations, batch.actions))
         self._adam.minimise(loss)
         self.step += 1
         return {"actor_loss": loss}
+
+    def act(self, observations: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw actions (B, A) in (-1, 1) for standardised states (B, S)."""
+        return sample_actions(self.actor, observations, generator)
 
     def policy_weights(self) -> dict[str, np.ndarray]:
         """The actor's tensors, as a checkpoint holds them."""

@@ -5,7 +5,6 @@ It learns from logged transitions and never asks what an action that is not amon
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from robot_rl.learners.adam import FlatAdam, flatten, load_tensors
 from robot_rl.learners.batch import Batch
+from robot_rl.learners.bc import Schedule, sample_actions, scheduled
 from robot_rl.policies.networks import EnsembleMLP, GaussianActor
 
 MAX_WEIGHT = 100.0  # of one action in the actor's loss
@@ -25,6 +25,7 @@ class IQLConfig:
     """Settings of IQL; `steps` is the length of the cosine schedule of the actor's learning rate."""
 
     steps: int
+    schedule: Schedule = "cosine"  # online there is no last step for it to fall towards: "constant"
     hidden: tuple[int, ...] = (128, 128)
     discount: float = 0.99
     expectile: float = 0.9
@@ -90,13 +91,16 @@ class IQL:
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Take one gradient step for all networks at once, then move the target critics; returns `losses`."""
-        cosine = 0.5 * (1 + math.cos(math.pi * self.step / self.config.steps))
-        self._adam.set_learning_rate("actor", self.config.learning_rate * cosine)
+        self._adam.set_learning_rate("actor", scheduled(self.config, self.step))
         info = self.losses(batch)
         self._adam.minimise(info["value_loss"] + info["q_loss"] + info["actor_loss"])
         self._target.lerp_(self._q, self.config.target_rate)
         self.step += 1
         return info
+
+    def act(self, observations: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw actions (B, A) in (-1, 1) for standardised states (B, S)."""
+        return sample_actions(self.actor, observations, generator)
 
     def policy_weights(self) -> dict[str, np.ndarray]:
         """The actor's tensors, as a checkpoint holds them."""

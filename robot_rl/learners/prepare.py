@@ -19,42 +19,100 @@ ACTION_BOUND = 1 - 1e-5  # beyond it, the actor's tanh could only follow with in
 
 
 @dataclass(frozen=True)
+class Scaler:
+    """The scale that a learner works in: measured on the first data, kept for all that comes later."""
+
+    state_mean: np.ndarray  # (S,) float32, in the states' units
+    state_std: np.ndarray  # (S,) float32
+    action_low: np.ndarray  # (A,) float32, in the actions' units: becomes -1
+    action_high: np.ndarray  # (A,) float32: becomes 1
+    reward_mean: float
+    reward_std: float
+
+    @classmethod
+    def measure(cls, transitions: Transitions, description: PolicyDescription) -> Scaler:
+        """The scale on which `transitions` have mean 0 and std 1, with the description's action limits."""
+        t = transitions
+        # Measured from the first reward: then a constant reward gives exact zeros, whatever its rounding.
+        shifted = t.rewards.astype(np.float64) - float(t.rewards[0])
+        return cls(
+            t.observations.mean(0, dtype=np.float64).astype(np.float32),
+            (t.observations.std(0, dtype=np.float64) + STD_FLOOR).astype(np.float32),
+            np.float32(description.action_low),
+            np.float32(description.action_high),
+            float(shifted.mean()) + float(t.rewards[0]),
+            max(float(shifted.std()), REWARD_STD_FLOOR),
+        )
+
+    def states(self, states: np.ndarray) -> np.ndarray:
+        """Standardise states (..., S)."""
+        return (states - self.state_mean) / self.state_std
+
+    def actions(self, actions: np.ndarray) -> np.ndarray:
+        """Bring actions (..., A) to [-1, 1]; those beyond the limits are clipped."""
+        scaled = normalise(actions, self.action_low, self.action_high)
+        return scaled.clip(-ACTION_BOUND, ACTION_BOUND)
+
+    def rewards(self, rewards: np.ndarray) -> np.ndarray:
+        """Standardise rewards (...)."""
+        scaled = (np.asarray(rewards, np.float64) - self.reward_mean) / self.reward_std
+        return scaled.astype(np.float32)
+
+    def apply(self, transitions: Transitions) -> Transitions:
+        """Bring transitions to this scale."""
+        t = transitions
+        return dataclasses.replace(
+            t,
+            observations=self.states(t.observations),
+            next_observations=self.states(t.next_observations),
+            actions=self.actions(t.actions),
+            rewards=self.rewards(t.rewards),
+        )
+
+
+@dataclass(frozen=True)
 class Prepared:
     """Transitions ready to learn from, and what was done to them."""
 
     transitions: Transitions  # states and rewards standardised, actions within ±ACTION_BOUND
-    state_mean: np.ndarray  # (S,) float32, in the states' units
-    state_std: np.ndarray  # (S,) float32
-    reward_mean: float
-    reward_std: float
+    scaler: Scaler
     clipped_actions: int  # transitions with at least one action beyond the limits
     data_hash: str  # of the transitions as they came
 
+    @property
+    def state_mean(self) -> np.ndarray:
+        """(S,) float32, in the states' units."""
+        return self.scaler.state_mean
 
-def prepare(transitions: Transitions, description: PolicyDescription) -> Prepared:
+    @property
+    def state_std(self) -> np.ndarray:
+        """(S,) float32, in the states' units."""
+        return self.scaler.state_std
+
+    @property
+    def reward_mean(self) -> float:
+        """What became 0."""
+        return self.scaler.reward_mean
+
+    @property
+    def reward_std(self) -> float:
+        """What became 1 above the mean."""
+        return self.scaler.reward_std
+
+
+def prepare(
+    transitions: Transitions, description: PolicyDescription, scaler: Scaler | None = None
+) -> Prepared:
     """Standardise states and rewards and normalise actions to the limits; raises BadInput for bad data.
 
     Rewards become (r - mean) / max(std, 1e-6), so that a constant reward becomes all zeros. Actions beyond
-    the limits are clipped to them and counted.
+    the limits are clipped to them and counted. With `scaler`, the scale is that of earlier data.
     """
     check(transitions, description)
-    t = transitions
-    mean = t.observations.mean(0, dtype=np.float64).astype(np.float32)
-    std = (t.observations.std(0, dtype=np.float64) + STD_FLOOR).astype(np.float32)
-    # Measured from the first reward: then a constant reward gives exact zeros, whatever its rounding.
-    shifted = t.rewards.astype(np.float64) - float(t.rewards[0])
-    reward_std = max(float(shifted.std()), REWARD_STD_FLOOR)
-    actions = normalise(t.actions, np.float32(description.action_low), np.float32(description.action_high))
+    scaler = scaler or Scaler.measure(transitions, description)
+    actions = normalise(transitions.actions, scaler.action_low, scaler.action_high)
     beyond = (np.abs(actions) > 1 + 1e-6).any(1)
-    scaled = dataclasses.replace(
-        t,
-        observations=(t.observations - mean) / std,
-        next_observations=(t.next_observations - mean) / std,
-        actions=actions.clip(-ACTION_BOUND, ACTION_BOUND),
-        rewards=((shifted - shifted.mean()) / reward_std).astype(np.float32),
-    )
-    reward_mean = float(shifted.mean()) + float(t.rewards[0])
-    return Prepared(scaled, mean, std, reward_mean, reward_std, int(beyond.sum()), data_hash(t))
+    return Prepared(scaler.apply(transitions), scaler, int(beyond.sum()), data_hash(transitions))
 
 
 def check(transitions: Transitions, description: PolicyDescription) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,13 @@ IDENTITY = ("config", "description", "data_hash")  # of the log's first line: wh
 
 
 class RunFolder:
-    """The folder of one run; its log's first line says what run it is, the others are {"step": ...}."""
+    """The folder of one run; its log's first line says what run it is, the others are {"step": ...}.
 
-    def __init__(self, root: Path):
-        self.root = root
+    Entries of the config named in `free` may differ when the run is continued.
+    """
+
+    def __init__(self, root: Path, log: str = LOG, free: Collection[str] = ()):
+        self.root, self._log, self._free = root, root / log, free
 
     @property
     def finished(self) -> bool:
@@ -36,14 +39,15 @@ class RunFolder:
 
         `head` has the keys of IDENTITY besides others.
         """
-        old = self._head()
+        old = self.head()
         if old is None:
             if self.finished:
-                raise BadInput(f"{self.root} holds a policy but no {LOG}; choose another folder")
+                raise BadInput(f"{self.root} holds a policy but no {self._log.name}; choose another folder")
             self.root.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.root / LOG, _line(head))
+            write_atomically(self._log, _line(head))
             return
         now = json.loads(_line(head))
+        old["config"] = {**old["config"], **{n: now["config"][n] for n in self._free if n in now["config"]}}
         changed = [change for key in ("config", "description") for change in _changes(old[key], now[key])]
         if changed:
             raise BadInput(f"{self.root} holds a run with {'; '.join(changed)}; choose another folder")
@@ -52,7 +56,7 @@ class RunFolder:
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Add one line to the log."""
-        with (self.root / LOG).open("ab") as file:
+        with self._log.open("ab") as file:
             file.write(_line(row))
 
     def save_state(self, tensors: Mapping[str, torch.Tensor], generator: torch.Generator) -> None:
@@ -63,28 +67,36 @@ class RunFolder:
 
     def restore(self, generator: torch.Generator) -> dict[str, torch.Tensor] | None:
         """Return the saved tensors and set the generator, or None; forgets what was logged after them."""
+        tensors = self.read_state()
+        if tensors is not None:
+            generator.set_state(tensors.pop(_GENERATOR))
+        self._cut_log(-1 if tensors is None else int(tensors["step"]))
+        return tensors
+
+    def read_state(self) -> dict[str, torch.Tensor] | None:
+        """The saved tensors, the generator's among them, or None; raises BadInput for a damaged file."""
         path = self.root / _STATE
         if not path.exists():
-            self._cut_log(0)
             return None
         try:
             tensors = load(path.read_bytes())
-            generator.set_state(tensors.pop(_GENERATOR))
-            self._cut_log(int(tensors["step"]))
-        except (SafetensorError, KeyError) as error:
+        except SafetensorError as error:
             raise BadInput(f"{path} is not a saved state ({error}); remove {path.parent}") from error
+        if not {_GENERATOR, "step"} <= set(tensors):
+            raise BadInput(f"{path} is not a saved state (it has no generator or step); remove {path.parent}")
         return tensors
 
     def drop_state(self) -> None:
-        """Remove the state of a finished run."""
+        """Remove the state of a finished run that nothing will continue."""
         folder = (self.root / _STATE).parent
         if folder.exists():
             for path in folder.iterdir():
                 path.unlink()
             folder.rmdir()
 
-    def _head(self) -> dict[str, Any] | None:
-        path = self.root / LOG
+    def head(self) -> dict[str, Any] | None:
+        """The log's first line, None without a log; raises BadInput where it is not a run's."""
+        path = self._log
         if not path.exists():
             return None
         rows = _rows(path)
@@ -92,11 +104,15 @@ class RunFolder:
             raise BadInput(f"{path} is not the log of a training run; choose another folder")
         return rows[0]
 
+    def rows(self) -> list[dict[str, Any]]:
+        """The log's lines after the first."""
+        return _rows(self._log)[1:]
+
     def _cut_log(self, step: int) -> None:
         """Keep the head and the rows up to `step`; a killed run may have logged more, or half a line."""
-        path = self.root / LOG
-        kept = [row for row in _rows(path) if row.get("step", 0) <= step]
-        write_atomically(path, b"".join(map(_line, kept)))
+        head, *rows = _rows(self._log)
+        kept = [head, *(row for row in rows if row["step"] <= step)]
+        write_atomically(self._log, b"".join(map(_line, kept)))
 
 
 def _changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

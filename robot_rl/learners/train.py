@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,25 +16,37 @@ from torch import Tensor
 
 from robot_rl import __version__
 from robot_rl.data.replay import Transitions
-from robot_rl.errors import BadInput, RobotRLError, nearest
+from robot_rl.errors import BadInput, nearest
 from robot_rl.learners.batch import Batch, TransitionTable
-from robot_rl.learners.bc import BC, BCConfig
-from robot_rl.learners.iql import IQL, IQLConfig
+from robot_rl.learners.divergence import is_finite, stop_unless_finite
+from robot_rl.learners.n_step import n_step
 from robot_rl.learners.prepare import Prepared, prepare
 from robot_rl.learners.run_folder import RunFolder
 from robot_rl.policies.checkpoint import PolicyDescription, PolicySpec, save_checkpoint
 
 __all__ = ["Learner", "PolicyDescription", "TrainConfig", "train"]
-ALGORITHMS = ("iql", "bc")
+# name -> (module, class); the class of its settings is named after it.
+ALGORITHMS = {
+    "iql": ("robot_rl.learners.iql", "IQL"),
+    "bc": ("robot_rl.learners.bc", "BC"),
+    "calql": ("robot_rl.learners.calql", "CalQL"),
+    "rlpd": ("robot_rl.learners.rlpd", "RLPD"),
+}
+NEEDS_RETURNS = ("calql",)  # its batches hold Monte-Carlo returns
+_IQL_ALONE = ("expectile", "temperature")  # other algorithms use these words for other things
 
 
 class Learner(Protocol):
     """What the loop trains."""
 
+    config: Any  # its own frozen settings
     step: int  # updates taken
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Take one gradient step; returns tensors to log, of which the loop takes the mean."""
+
+    def act(self, observations: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw actions (B, A) in (-1, 1) for standardised states (B, S), to explore online."""
 
     def policy_weights(self) -> dict[str, np.ndarray]:
         """The tensors of a checkpoint."""
@@ -47,9 +60,13 @@ class Learner(Protocol):
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run; discount, expectile, temperature and target_rate are IQL's alone."""
+    """One training run: what all algorithms share; expectile and temperature are IQL's alone.
 
-    algorithm: str = "iql"  # or "bc"
+    `settings` are the algorithm's own, by the names of its settings class, such as CalQLConfig; they win
+    over the fields of the same name here. Raises BadInput for a value or a name that is not valid.
+    """
+
+    algorithm: str = "iql"  # or "bc", "calql", "rlpd"
     steps: int = 15_000  # updates
     batch_size: int = 128
     hidden: tuple[int, ...] = (128, 128)  # units of each hidden layer
@@ -62,11 +79,13 @@ class TrainConfig:
     log_every: int = 100  # updates
     save_every: int = 2000  # updates
     threads: int = 1  # of torch, in this process from now on
+    n_step: int = 1  # rewards summed before the value of what follows is trusted
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
             raise BadInput(f"no algorithm '{self.algorithm}'.{nearest(self.algorithm, ALGORITHMS)}")
-        for name in ("steps", "batch_size", "log_every", "save_every", "threads", "learning_rate"):
+        for name in ("steps", "batch_size", "log_every", "save_every", "threads", "learning_rate", "n_step"):
             if getattr(self, name) <= 0:
                 raise BadInput(f"{name} must be above 0, not {getattr(self, name)}")
         if not self.hidden or min(self.hidden) < 1:
@@ -76,6 +95,42 @@ class TrainConfig:
                 raise BadInput(f"{name} must lie in 0 to 1, not {getattr(self, name)}")
         if self.temperature < 0:
             raise BadInput(f"temperature must be at least 0, not {self.temperature}")
+        if self.n_step > 1 and self.algorithm in NEEDS_RETURNS:
+            raise BadInput(f"n_step must be 1 for {self.algorithm}, which learns from whole returns already")
+        if self.settings:
+            settings_of(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields for JSON; newer ones only where they are set, so that older runs are known again."""
+        values = {**dataclasses.asdict(self), "settings": dict(self.settings)}
+        unset = [name for name, default in (("n_step", 1), ("settings", {})) if values[name] == default]
+        return {name: value for name, value in values.items() if name not in unset}
+
+
+def settings_of(config: TrainConfig, **changes: Any) -> Any:
+    """The settings of the algorithm's own class; raises BadInput for a name that it does not have.
+
+    `changes` are made where the class has the name.
+    """
+    cls = _classes(config.algorithm)[1]
+    names = [f.name for f in dataclasses.fields(cls)]
+    for name in config.settings:
+        if name not in names:
+            raise BadInput(f"settings: {config.algorithm} has no '{name}'.{nearest(name, names)}")
+    shared = {f.name for f in dataclasses.fields(config)} - {"settings"}
+    if config.algorithm != "iql":
+        shared -= set(_IQL_ALONE)
+    values = {name: getattr(config, name) for name in names if name in shared} | dict(config.settings)
+    values |= {name: value for name, value in changes.items() if name in names}
+    # JSON and YAML know lists only.
+    return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
+
+def _classes(algorithm: str) -> tuple[type, type]:
+    """The classes of a learner and of its settings."""
+    module_name, name = ALGORITHMS[algorithm]
+    module = importlib.import_module(module_name)
+    return getattr(module, name), getattr(module, f"{name}Config")
 
 
 def train(
@@ -85,43 +140,64 @@ def train(
     *,
     description: PolicyDescription,
     progress: Callable[[int, str], object] | None = None,
+    keep_state: bool = True,
 ) -> Path:
     """Train on transitions and write the checkpoint folder `out`, which is returned.
 
     States are standardised, actions are normalised to the description's limits (what lies beyond is clipped
     and counted), and rewards are standardised, (r - mean) / max(std, 1e-6), so that a constant reward becomes
     all zeros; the first line of train.jsonl says with what numbers. Called again on a finished folder it
-    returns at once, on an unfinished one it continues from the last saved state, on CPU bit for bit.
-    `progress` is told how many more updates are done, and a note. Raises BadInput for bad transitions and for
-    a folder with another run, RobotRLError where training diverges.
+    returns at once, on an unfinished one it continues from the last saved state, on CPU bit for bit. A
+    finished run keeps its state, from which `online` continues, unless `keep_state` is false. `progress` is
+    told how many more updates are done, and a note. Raises BadInput for bad transitions and for a folder
+    with another run, RobotRLError where training diverges.
     """
     run = RunFolder(Path(out))
     prepared = prepare(transitions, description)
     run.begin(_head(config, prepared, description))
     if run.finished:
         return run.root
-    torch.set_num_threads(config.threads)
-    torch.set_flush_denormal(True)  # vanishing moments of Adam would slow the processor down tenfold
+    set_up_torch(config.threads)
     generator = torch.Generator().manual_seed(config.seed)
     sizes = len(description.state_names), len(description.action_names)
     learner = make_learner(config, *sizes, generator)
     saved = run.restore(generator)
     if saved is not None:
         learner.load_state_dict(saved)
-    table = TransitionTable(prepared.transitions)
+    table = make_table(prepared.transitions, config)
     _loop(learner, table, generator, config, run, progress or (lambda *_: None))
+    if keep_state:
+        run.save_state(learner.state_dict(), generator)
     save_checkpoint(run.root, learner.policy_weights(), _spec(config, prepared, description))
-    run.drop_state()
+    if not keep_state:
+        run.drop_state()
     return run.root
 
 
+def set_up_torch(threads: int) -> None:
+    """Set how torch computes in this process from now on."""
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # vanishing moments of Adam would slow the processor down tenfold
+
+
 def make_learner(
-    config: TrainConfig, state_size: int, action_size: int, generator: torch.Generator
+    config: TrainConfig, state_size: int, action_size: int, generator: torch.Generator, **changes: Any
 ) -> Learner:
-    """The learner that `config` asks for, with fresh weights."""
-    cls, settings = {"iql": (IQL, IQLConfig), "bc": (BC, BCConfig)}[config.algorithm]
-    names = [field.name for field in dataclasses.fields(settings)]
-    return cls(state_size, action_size, settings(**{n: getattr(config, n) for n in names}), generator)
+    """The learner that `config` asks for, with fresh weights; `changes` as in `settings_of`."""
+    settings = settings_of(config, **changes)
+    return _classes(config.algorithm)[0](state_size, action_size, settings, generator)
+
+
+def make_table(transitions: Transitions, config: TrainConfig) -> TransitionTable:
+    """Put prepared transitions into a table as the algorithm needs them."""
+    if config.algorithm in NEEDS_RETURNS:
+        return TransitionTable(transitions, config.discount)
+    return TransitionTable(n_step(transitions, config.n_step, config.discount))
+
+
+def slices_of(learner: Learner) -> int:
+    """How many slices of batch_size rows the learner takes in one update; RLPD takes `utd` of them."""
+    return getattr(learner.config, "utd", 1)
 
 
 def _loop(
@@ -134,12 +210,15 @@ def _loop(
 ) -> None:
     """Update until the last step, logging and saving on the way."""
     progress(learner.step, "")
-    since, start = learner.step, time.perf_counter()
+    since, start, size = learner.step, time.perf_counter(), config.batch_size * slices_of(learner)
     while learner.step < config.steps:
-        info = learner.update(table.sample(config.batch_size, generator))
-        if learner.step % config.log_every == 0 or learner.step == config.steps:
+        batch = table.sample(size, generator)
+        info = learner.update(batch)
+        logs = learner.step % config.log_every == 0 or learner.step == config.steps
+        if logs or not is_finite(info):
+            stop_unless_finite(info, learner, batch, run.root)
+        if logs:
             row = {name: float(value.detach().mean()) for name, value in info.items()}
-            _check_finite(row, learner)
             rate = (learner.step - since) / (time.perf_counter() - start)
             run.log({"step": learner.step, **row, "updates_per_s": round(rate, 1)})
             progress(learner.step - since, f"actor loss {row['actor_loss']:.3g}")
@@ -148,21 +227,10 @@ def _loop(
             run.save_state(learner.state_dict(), generator)
 
 
-def _check_finite(row: dict[str, float], learner: Learner) -> None:
-    """Raise RobotRLError where a loss or a tensor of the learner is not finite."""
-    bad = [name for name, value in row.items() if not np.isfinite(value)]
-    bad += [name for name, tensor in learner.state_dict().items() if not torch.isfinite(tensor).all()]
-    if bad:
-        raise RobotRLError(
-            f"training diverged by step {learner.step}: not finite in {', '.join(bad)}; "
-            "try a smaller learning rate"
-        )
-
-
 def _head(config: TrainConfig, prepared: Prepared, description: PolicyDescription) -> dict[str, object]:
     """The first line of the log."""
     return {
-        "config": dataclasses.asdict(config),
+        "config": config.as_dict(),
         "description": description.model_dump(mode="json"),
         "data_hash": prepared.data_hash,
         "transitions": len(prepared.transitions),
@@ -181,5 +249,5 @@ def _spec(config: TrainConfig, prepared: Prepared, description: PolicyDescriptio
         state_std=prepared.state_std.tolist(),
         hidden=config.hidden,
         algorithm=config.algorithm,
-        config=dataclasses.asdict(config),
+        config=config.as_dict(),
     )

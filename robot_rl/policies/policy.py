@@ -45,18 +45,7 @@ class MlpPolicy:
         An observation is the state itself or a mapping with "state". Raises BadInput for a wrong size or a
         value that is not finite, so that no command is computed from it.
         """
-        state = observation
-        if isinstance(observation, Mapping):
-            if "state" not in observation:
-                raise BadInput(f"observation has no 'state'; it has {', '.join(sorted(observation)) or None}")
-            state = observation["state"]
-        state = np.asarray(state, np.float32)
-        if state.ndim not in (1, 2) or state.shape[-1] != len(self._mean):
-            size = len(self._mean)
-            raise BadInput(f"state has shape {state.shape}; the policy takes ({size},) or (B, {size})")
-        if not np.isfinite(state).all():
-            bad = int(np.argwhere(~np.isfinite(state))[0][-1])
-            raise BadInput(f"state '{self.spec.state_names[bad]}' is not finite")
+        state = checked_state(observation, self.spec.state_names)
         return denormalise(self._squashed(state), self._low, self._high)
 
     def reset(self) -> None:
@@ -70,6 +59,23 @@ class MlpPolicy:
             if k < len(self._layers) - 1:
                 x = np.maximum(x, 0)
         return np.tanh(x)
+
+
+def checked_state(
+    observation: Mapping[str, np.ndarray] | np.ndarray, state_names: tuple[str, ...]
+) -> np.ndarray:
+    """The state (S,) or (B, S) float32 of an observation; raises BadInput."""
+    state = observation
+    if isinstance(observation, Mapping):
+        if "state" not in observation:
+            raise BadInput(f"observation has no 'state'; it has {', '.join(sorted(observation)) or None}")
+        state = observation["state"]
+    state, size = np.asarray(state, np.float32), len(state_names)
+    if state.ndim not in (1, 2) or state.shape[-1] != size:
+        raise BadInput(f"state has shape {state.shape}; the policy takes ({size},) or (B, {size})")
+    if not np.isfinite(state).all():
+        raise BadInput(f"state '{state_names[int(np.argwhere(~np.isfinite(state))[0][-1])]}' is not finite")
+    return state
 
 
 def normalise(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from tests.data.real import real
 FEW = ["--steps", "20", "--hidden", "8", "8", "--batch-size", "16"]
 
 
-@pytest.mark.parametrize("algo", ["iql", "bc"])
+@pytest.mark.parametrize("algo", ["iql", "bc", "calql", "rlpd"])
 def test_a_policy_comes_out(tiny_dataset, tmp_path, capsys, algo):
     out = tmp_path / "run"
     args = ["train", str(tiny_dataset.root), "--out", str(out), "--algo", algo, "--holdout", "0.1", *FEW]
@@ -29,10 +29,31 @@ def test_a_policy_comes_out(tiny_dataset, tmp_path, capsys, algo):
     assert [action["name"] for action in error["actions"]] == ["x", "y", "z", "grip"]
     assert yaml.safe_load((out / "config.yaml").read_text())["algo"] == algo
     policy = MlpPolicy.load(out)
-    assert policy.spec.reward_source == ("next.reward" if algo == "iql" else "")
+    assert policy.spec.reward_source == ("" if algo == "bc" else "next.reward")
     states, actions = (tiny_dataset.column(name)[36:] for name in ("observation.state", "action"))
     rms = np.sqrt(np.square(policy.act(states) - actions).mean(0))
     np.testing.assert_allclose([action["rms"] for action in error["actions"]], rms, rtol=1e-5)
+
+
+def test_an_algorithm_s_own_settings_reach_it(tiny_dataset, tmp_path):
+    run = ["train", str(tiny_dataset.root), "--algo", "rlpd", *FEW]
+    for name, value in (("two", "2"), ("three", "3")):
+        assert main([*run, "--out", str(tmp_path / name), "--settings", "critics", value, "utd", "1"]) == 0
+    heads = [json.loads((tmp_path / n / "train.jsonl").open().readline()) for n in ("two", "three")]
+    assert [head["config"]["settings"] for head in heads] == [{"critics": c, "utd": 1} for c in (2, 3)]
+    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("two", "three")]
+    assert weights[0] != weights[1]
+
+
+def test_several_seeds_are_summed_up(tiny_dataset, tmp_path, capsys):
+    out = tmp_path / "runs"
+    run = ["train", str(tiny_dataset.root), "--out", str(out), "--holdout", "0.25", "--seeds", "2", *FEW]
+    assert main(run) == 0
+    errors = [json.loads((out / f"seed-{s}" / "action_error.json").read_text())["rms_in_std"] for s in (0, 1)]
+    assert errors[0] != errors[1]
+    told = capsys.readouterr().out
+    assert "interquartile mean over 2 seeds: action error" in told
+    assert main(run) == 0  # finished runs rest
 
 
 def test_the_saved_config_repeats_the_run(tiny_dataset, tmp_path):
@@ -53,6 +74,9 @@ def test_mistakes_are_one_line(tiny_dataset, tmp_path, capsys):
         (["--reward", "reward.mean"], "has no column 'reward.mean' of rewards."),
         (["--holdout", "1"], "--holdout must be a share of the episodes"),
         (["--steps", "0"], "steps must be above 0, not 0"),
+        (["--settings", "cql_alpha", "1"], "settings: iql has no 'cql_alpha'"),
+        (["--algo", "calql", "--n-step", "3"], "n_step must be 1 for calql"),
+        (["--seeds", "2"], "--seeds: needs --holdout"),
     ):
         assert main([*run, *more]) == 2
         error = capsys.readouterr().err
@@ -95,3 +119,34 @@ def test_unitree_g1(tmp_path, capsys):
     assert main(args) == 0
     error = json.loads((out / "action_error.json").read_text())
     assert len(error["actions"]) == 26 and error["rms_in_std"] < 0.9
+
+
+def test_an_algorithm_of_d3rlpy(tiny_dataset, tmp_path, capsys):
+    pytest.importorskip("d3rlpy")
+    out = tmp_path / "run"
+    args = ["train", str(tiny_dataset.root), "--out", str(out), "--holdout", "0.1", *FEW]
+    assert main([*args, "--algo", "d3rlpy:cql"]) == 0
+    told = capsys.readouterr()
+    assert f"policy: {out}" in told.out and "20/20 updates" in told.err and "action error" in told.out
+    assert "Gym has been" not in told.err
+    assert MlpPolicy.load(out).spec.algorithm == "d3rlpy:cql"
+    assert json.loads((out / "train.jsonl").read_text().splitlines()[-1])["step"] == 20
+    plas = tmp_path / "plas"
+    assert main(["train", str(tiny_dataset.root), "--out", str(plas), "--algo", "d3rlpy:plas", *FEW]) == 0
+    assert "no policy: the actor of d3rlpy:plas is not one tanh network" in capsys.readouterr().out
+    assert (plas / "d3rlpy.safetensors").exists() and not (plas / "policy.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("iqll", "--algo: no algorithm 'iqll'. Did you mean 'iql'"),
+        ("d3rlpy:cqll", "no algorithm 'd3rlpy:cqll'. Did you mean 'd3rlpy:cql'"),
+    ],
+)
+def test_an_unknown_algorithm_is_one_line(tiny_dataset, tmp_path, capsys, name, told):
+    if name.startswith("d3rlpy"):
+        pytest.importorskip("d3rlpy")
+    assert main(["train", str(tiny_dataset.root), "--out", str(tmp_path / "run"), "--algo", name]) == 2
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1 and not (tmp_path / "run").exists()

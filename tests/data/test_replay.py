@@ -52,11 +52,52 @@ def test_last_steps_without_a_successor_are_dropped(tmp_path: Path) -> None:
     assert np.isfinite(t.next_observations).all()
 
 
+def returns_rows(rewards: list, ends: list, masks: list) -> Transitions:
+    arrays = {
+        "rewards": np.float32(rewards),
+        "episode_ends": np.array(ends, bool),
+        "masks": np.float32(masks),
+    }
+    return dataclasses.replace(rows(len(rewards)), **arrays)
+
+
 def test_mc_returns_by_hand() -> None:
-    t = dataclasses.replace(rows(5), rewards=np.array([1, 2, 4, 8, 16], np.float32))
-    t = dataclasses.replace(t, episode_ends=np.array([False, False, True, False, True]))
-    np.testing.assert_allclose(t.mc_returns(0.5), [1 + 1 + 1, 2 + 2, 4, 8 + 8, 16])
+    # A terminated episode 1, 2, 4 and one that was cut, 8, 16; the discount is 1/2.
+    t = returns_rows([1, 2, 4, 8, 16], [0, 0, 1, 0, 1], [1, 1, 0, 1, 1])
+    # Cut, it goes on with 16: 16 / (1 - 1/2) = 32, before it 8 + 32 / 2.
+    np.testing.assert_allclose(t.mc_returns(0.5), [1 + 1 + 1, 2 + 2, 4, 8 + 16, 32])
+    np.testing.assert_allclose(t.mc_returns(0.5, endless=False), [3, 4, 4, 8 + 8, 16])
     np.testing.assert_allclose(t.mc_returns(0.0), [1, 2, 4, 8, 16])
+    assert t.mc_returns(0.5).dtype == np.float32 and len(rows(0).mc_returns(0.5)) == 0
+
+
+def test_mc_returns_of_a_failure_without_end() -> None:
+    # -1 for ever: -1 / (1 - .99) = -100 from every step, as Cal-QL's code has it.
+    t = returns_rows([-1] * 40, [False] * 39 + [True], [1] * 40)
+    np.testing.assert_allclose(t.mc_returns(0.99), -100, rtol=1e-6)
+
+
+def test_mc_returns_end_with_the_data_and_at_terminations_within_episodes() -> None:
+    # The last row ends no episode but is the last; the first row terminates although its episode goes on.
+    t = returns_rows([1, 2, 4], [0, 0, 0], [0, 1, 1])
+    np.testing.assert_allclose(t.mc_returns(0.5), [1, 2 + 4, 8])
+
+
+def test_mc_returns_are_those_of_a_loop_over_steps() -> None:
+    rng = np.random.default_rng(0)
+    ends = rng.uniform(size=300) < 0.03
+    t = returns_rows(rng.normal(size=300), ends, np.where(ends & (rng.uniform(size=300) < 0.5), 0, 1))
+    expected, following = np.zeros(300), 0.0
+    for k in range(299, -1, -1):
+        if t.episode_ends[k] or k == 299:
+            following = t.rewards[k] / 0.05  # what a cut episode goes on with
+        following = expected[k] = t.rewards[k] + 0.95 * t.masks[k] * following
+    np.testing.assert_allclose(t.mc_returns(0.95), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_returns_need_a_discount_below_one() -> None:
+    with pytest.raises(BadInput, match="discount must be at least 0 and below 1 for returns, not 1"):
+        rows(3).mc_returns(1.0)
 
 
 def test_samples_are_whole_transitions() -> None:

@@ -1,0 +1,42 @@
+"""`robot-rl export`: policy.onnx beside a checkpoint, or one line that says why not."""
+
+import sys
+
+import pytest
+
+from robot_rl.cli import export
+from robot_rl.cli.main import parse
+from robot_rl.errors import BadInput
+from robot_rl.policies.checkpoint import save_checkpoint
+from tests.policies.helpers import make_actor, make_spec
+
+
+def run(*args):
+    return export.main(parse("export", export, [str(arg) for arg in args]))
+
+
+def test_it_adds_the_file_and_says_what_goes_in_and_out(tmp_path, capsys):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from robot_rl.policies.onnx_policy import OnnxPolicy
+
+    save_checkpoint(tmp_path, make_actor().policy_weights(), make_spec(state_units=["m", "", "rad"]))
+    run(tmp_path)
+    told = capsys.readouterr().out
+    assert f"{tmp_path / 'policy.onnx'}: " in told and "opset 13" in told
+    assert "input 'state' (N, 3) float32: x [m], y [?], z [rad]" in told
+    assert "output 'action' (N, 2): a [N], b [rad]" in told and "of their range" in told
+    assert OnnxPolicy.load(tmp_path).spec.robot == "toy"
+
+
+def test_without_a_checkpoint(tmp_path):
+    with pytest.raises(BadInput, match="weights.safetensors cannot be read|policy.json cannot be read"):
+        run(tmp_path)
+
+
+def test_without_onnx_the_extra_is_named(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, make_actor().policy_weights(), make_spec())
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(BadInput, match=r'extra \'onnx\': pip install "robot-rl\[onnx\]"'):
+        run(tmp_path)
+    assert not (tmp_path / "policy.onnx").exists()
