@@ -117,7 +117,7 @@ class Dataset:
             to_numpy(read_table(path, [name]).column(0), f"{path}: column '{name}'")
             for path in self.data_files
         ]
-        values = np.concatenate(parts)
+        values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if len(values) != self.lengths.sum():
             raise BadInput(
                 f"{self.root}: data files hold {len(values)} frames, but meta/episodes says "

@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 
 from robot_rl.errors import BadInput, nearest
 
+_MANY = 100_000  # rows; a shorter table is read before threads have begun
+
 
 def to_arrow(values: np.ndarray) -> pa.Array:
     """A (T,) or (T, K) array as an Arrow column; vectors of one part become plain numbers, as in LeRobot."""
@@ -68,7 +70,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
             if name not in known:
                 raise BadInput(f"{path}: has no column '{name}'.{nearest(name, known)}")
         # A request for "reward" also matches "reward.mean", hence the selection by name.
-        table = file.read(columns=None if columns is None else list(columns), use_threads=False)
+        threads = file.metadata.num_rows > _MANY
+        table = file.read(columns=None if columns is None else list(columns), use_threads=threads)
         return table if columns is None else table.select(list(columns))
 
 
