@@ -105,7 +105,7 @@ def _last_success(config: Config, seed: int, out: Path) -> float:
 def _finetune(config: Config, seed: int, out: Path) -> list[Point]:
     """Do or continue one run; returns its evaluations."""
     from robot_rl.cli.evaluate import check_fits
-    from robot_rl.envs.metaworld_task import make_task
+    from robot_rl.envs.make import make_task
     from robot_rl.learners.finetune import finetune
     from robot_rl.learners.offline_run import load_offline
     from robot_rl.learners.online import OnlineConfig, OnlineLearner

@@ -36,7 +36,7 @@ def collect(plan: Plan, workers: int = 2, progress: Callable[[int], object] | No
     """
     if (plan.path / "meta" / "info.json").exists():
         return _check_same(Dataset.open(plan.path), plan)
-    from robot_rl.envs.metaworld_task import make_task
+    from robot_rl.envs.make import make_task
 
     make_task(plan.task).close()  # a wrong card or a missing module shows here, before anything is written
     writer = open_writer(plan)
@@ -63,7 +63,7 @@ def open_writer(plan: Plan) -> DatasetWriter:
         state_names=[part.name for part in task.state],
         action_names=[part.name for part in task.actions],
         cameras={task.camera.name: size} if plan.images else None,
-        robot_type="sawyer_sim",
+        robot_type=task.robot,
         metadata=_metadata(plan),
     )
 
@@ -98,7 +98,7 @@ def _check_same(dataset: Dataset, plan: Plan) -> Dataset:
 
 def _collect_some(work: tuple[Plan, list[int]]) -> int:
     """Collect some episodes in a worker process."""
-    from robot_rl.envs.metaworld_task import make_task
+    from robot_rl.envs.make import make_task
 
     plan, indices = work
     env = make_task(plan.task)
@@ -111,7 +111,7 @@ def _collect_some(work: tuple[Plan, list[int]]) -> int:
 
 def play(env, plan: Plan, index: int) -> Episode:
     """Play one episode of a plan in its environment; the seed and the index decide everything."""
-    from robot_rl.envs.behaviours import Player
+    from robot_rl.envs.player import Player
 
     rng = np.random.default_rng([plan.seed, index])
     observation, _ = env.reset(

@@ -59,7 +59,7 @@ def _tick(row: tuple, progress: Callable[[int], object] | None) -> tuple:
 
 def _episodes(work: Sequence[tuple[TaskCard, Path, int]]) -> list[tuple[int, bool, float, int]]:
     """Run episodes one after the other in this process."""
-    from robot_rl.envs.metaworld_task import make_task
+    from robot_rl.envs.make import make_task
     from robot_rl.policies.policy import MlpPolicy
 
     policy, env = MlpPolicy.load(work[0][1]), make_task(work[0][0])
@@ -80,7 +80,7 @@ def film(
     task: TaskCard, checkpoint: Path, seed: int, size: int = 256, every: int = 2
 ) -> tuple[np.ndarray, bool]:
     """Film one episode: pictures (n, size, size, 3) uint8, one in `every` steps, and whether it succeeded."""
-    from robot_rl.envs.metaworld_task import make_task
+    from robot_rl.envs.make import make_task
     from robot_rl.policies.policy import MlpPolicy
 
     policy, env = MlpPolicy.load(checkpoint), make_task(task, size=size)

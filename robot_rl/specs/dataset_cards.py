@@ -11,13 +11,13 @@ from robot_rl.errors import BadInput, nearest
 from robot_rl.specs.paths import outside
 from robot_rl.specs.yaml_model import SpecModel, load_yaml_model
 
-BEHAVIOURS = ("expert", "goal", "wander", "undo", "retreat")
+QUALITIES = ("random", "medium", "expert", "mixed", "replay")
 
 
 class Behaviour(SpecModel):
     """Episodes are cut into segments; each draws what the arm does, and whether noise is added to it."""
 
-    mix: dict[str, float]  # behaviour -> weight
+    mix: dict[str, float] = Field(min_length=1)  # behaviour of the environment -> weight
     segment: tuple[int, int]  # steps, shortest and longest
     noisy: float = Field(ge=0, le=1)  # share of segments with noise
     noise: tuple[float, float]  # standard deviation of the action noise, drawn between these
@@ -25,10 +25,8 @@ class Behaviour(SpecModel):
 
     @field_validator("mix")
     @classmethod
-    def _known(cls, value: dict[str, float]) -> dict[str, float]:
+    def _positive(cls, value: dict[str, float]) -> dict[str, float]:
         for name, weight in value.items():
-            if name not in BEHAVIOURS:
-                raise ValueError(f"unknown behaviour '{name}'; known: {', '.join(BEHAVIOURS)}")
             if weight <= 0:
                 raise ValueError(f"the weight of '{name}' must be above 0")
         return value
@@ -38,6 +36,8 @@ class Expected(SpecModel):
     """What was seen when the card was written; the command compares and says where it differs."""
 
     success_rate: tuple[float, float]  # share of episodes that reach success at any step, from–to
+    returns: tuple[float, float] | None = None  # where the median of the episodes' true returns lies, from–to
+    learned: dict[str, float] = {}  # measured success of what learns from it, such as bc, iql_true
 
 
 class DatasetCard(SpecModel):
@@ -45,7 +45,7 @@ class DatasetCard(SpecModel):
 
     name: str
     task: str
-    quality: Literal["random", "medium", "expert"]
+    quality: Literal[QUALITIES]
     description: str
     licence: str
     episodes: int = Field(ge=1)

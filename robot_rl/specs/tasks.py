@@ -93,6 +93,7 @@ class TaskCard(SpecModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     environment: str  # "<family>:<name in that family>"
+    robot: str  # what acts, as it is written into datasets
     goal: str = Field(min_length=1)
     opposite: str = Field(min_length=1)
     reverse_task: str | None = None
@@ -102,10 +103,11 @@ class TaskCard(SpecModel):
     camera: Camera
     state: tuple[Quantity, ...]
     actions: tuple[Quantity, ...]
-    expert: str  # the scripted policy that opens, presses, … in this family
+    expert: str | None = None  # the scripted policy that opens, presses, … where the family has several
     undo: str | None = None  # the scripted policy that does the opposite
     undo_object_offset: tuple[float, float, float] = (0.0, 0.0, 0.0)  # m, to where `undo` expects the object
     start: Start | None = None
+    options: dict[str, float | str | bool] = {}  # what the family's code reads besides, checked by it
     scales: tuple[Scale, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -66,7 +66,7 @@ def test_several_seeds(offline, tmp_path, capsys):
 
 def test_the_learned_reward_is_the_one_of_labeling(offline, collected, tiny_judge, tmp_path):
     from robot_rl.cli.finetune import learned_reward
-    from robot_rl.envs.metaworld_task import make_task
+    from robot_rl.envs.make import make_task
     from robot_rl.specs.tasks import load_task
 
     labeled = tmp_path / "labeled"

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("metaworld")
 from robot_rl.envs.collect import collect, play
-from robot_rl.envs.metaworld_task import make_task
+from robot_rl.envs.make import make_task
 from robot_rl.errors import BadInput
 from tests.envs.plans import make_plan
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("metaworld")
-from robot_rl.envs.metaworld_task import make_task
+from robot_rl.envs.make import make_task
 from robot_rl.envs.rollout import evaluate, film
 from robot_rl.policies.checkpoint import PolicySpec, save_checkpoint
 from robot_rl.policies.policy import MlpPolicy

@@ -15,7 +15,7 @@ TASKS = task_names()
 @pytest.mark.parametrize("name", TASKS)
 def test_the_shipped_cards_hold(name):
     card = load_task(name)
-    assert card.name == name and len(card.actions) == 4 and len(card.state) == 7
+    assert card.name == name and card.state and card.actions
     if card.reverse_task:
         assert load_task(card.reverse_task).reverse_task == name
     words = [words for scale in card.scales for level in scale.levels for words in level.say]
@@ -24,7 +24,7 @@ def test_the_shipped_cards_hold(name):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_scales_speak_of_what_the_environment_measures(name):
-    make_task = pytest.importorskip("robot_rl.envs.metaworld_task").make_task
+    make_task = pytest.importorskip("robot_rl.envs.make").make_task
     card = load_task(name)
     env = make_task(card)
     env.reset(seed=0)

@@ -1,77 +1,93 @@
-"""A Meta-World task behind Gymnasium's interface, with the state, camera and words of its task card."""
+"""A Meta-World task: the arm's hand and one object, with the state, camera and words of its task card."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from robot_rl.envs.rendering import CardCamera  # sets MUJOCO_GL before the first mujoco import
+import numpy as np
+
+from robot_rl.envs.metaworld import behaviours
+from robot_rl.envs.task_env import Act, TaskEnv
 from robot_rl.errors import BadInput, nearest, need
 from robot_rl.specs.tasks import TaskCard
 
-gymnasium = need("gymnasium", "sim")
-import numpy as np  # noqa: E402
-
 _FINGERS = ("rightpad", "leftpad")
+# How `explore` moves: steps to each target, between pictures, and between resets.
+_STEPS_PER_TARGET, _STEPS_PER_FRAME, _STEPS_PER_RESET = 20, 5, 400
+_NEAR_SHARE = 0.7  # share of targets around the object; the rest lie anywhere in reach
+_NEAR_SPREAD, _NEAR_CENTRE = np.array([0.04, 0.05, 0.06]), np.array([0.0, -0.01, 0.03])  # m
 
 
-class MetaWorldTask(gymnasium.Env):
-    """Observation {"state": (7,) float32: hand xyz (m), gripper opening, object xyz (m)}; action (4,) in ±1.
+class MetaWorldTask(TaskEnv):
+    """State (7,): hand xyz (m), gripper opening, object xyz (m); action (4,): hand displacement, gripper.
 
-    The true reward is Meta-World's own (0 to 10); `info["success"]` is its success test at this step.
-    `reset(seed=s)` alone decides all randomness of the episode, whatever happened before.
+    The true reward is Meta-World's own (0 to 10).
     """
 
-    metadata = {"render_modes": ["rgb_array"]}
+    behaviours = behaviours.NAMES
 
     def __init__(self, card: TaskCard, render_mode: str | None = None, size: int | None = None) -> None:
-        self.card, self.render_mode, self._size = card, render_mode, size
-        self.metadata = {**self.metadata, "render_fps": round(card.control_rate)}
+        super().__init__(card, render_mode, size)
         self._world = _make_world(card.environment.partition(":")[2])
-        self._camera: CardCamera | None = None
-        self.steps = 0
-        high = np.full(len(card.state), np.inf, np.float32)
-        box = gymnasium.spaces.Box(-high, high, dtype=np.float32)
-        self.observation_space = gymnasium.spaces.Dict({"state": box})
-        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (len(card.actions),), np.float32)
+        self._behaviours: behaviours.Behaviours | None = None
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Start an episode; `options={"random_start": True}` applies the card's `start`."""
-        super().reset(seed=seed)
-        world = self._world
-        world.seed(int(self.np_random.integers(2**31)))
-        raw, _ = world.reset()
-        self.steps = 0
-        if (options or {}).get("random_start") and self.card.start is not None:
-            raw = self._randomise_start(raw)
-        self._raw = raw
-        return self._observation(), {"success": False}
+    @property
+    def model(self) -> Any:
+        """The scene, an MjModel."""
+        return self._world.model
 
-    def _randomise_start(self, raw: np.ndarray) -> np.ndarray:
+    @property
+    def data(self) -> Any:
+        """The scene's state, an MjData."""
+        return self._world.data
+
+    def begin(self, options: Mapping[str, Any]) -> None:
+        """Reset Meta-World; `random_start` applies the card's `start`."""
+        self._world.seed(int(self.np_random.integers(2**31)))
+        self._raw, _ = self._world.reset()
+        if options.get("random_start") and self.card.start is not None:
+            self._randomise_start()
+
+    def _randomise_start(self) -> None:
         start, world = self.card.start, self._world
         if self.np_random.random() >= start.probability:
-            return raw
+            return
         world.data.joint(start.joint).qpos[:] = self.np_random.uniform(start.low, start.high)
         world.data.joint(start.joint).qvel[:] = 0.0
         world.set_state(world.data.qpos.copy(), world.data.qvel.copy())
-        return self._advance(np.zeros(4, np.float32))[0]
+        self.advance(np.zeros(4, np.float32))
 
-    def _advance(self, action: np.ndarray) -> tuple:
+    def advance(self, action: np.ndarray) -> tuple[float, bool, dict[str, Any]]:
+        """Move the hand's set-point for one control period."""
         self._world.curr_path_length = 0  # the card, not Meta-World's own limit, ends an episode
-        return self._world.step(action)
+        self._raw, reward, _, _, info = self._world.step(action)
+        return float(reward), bool(info["success"]), {}
 
-    def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """Move the hand's set-point for one control period; actions beyond ±1 are clipped."""
-        action = np.clip(np.asarray(action, np.float32), -1.0, 1.0)
-        self._raw, reward, _, _, info = self._advance(action)
-        self.steps += 1
-        truncated = self.steps >= self.card.episode_length
-        return self._observation(), float(reward), False, truncated, {"success": bool(info["success"])}
+    def state(self) -> np.ndarray:
+        """Hand, gripper and object, the first parts of Meta-World's observation."""
+        return self._raw[: len(self.card.state)]
 
-    def _observation(self) -> dict[str, np.ndarray]:
-        return {"state": self._raw[: len(self.card.state)].astype(np.float32)}
+    def behave(self, name: str, rng: np.random.Generator) -> Act:
+        """Draw one of `behaviours` for a segment of an episode."""
+        if self._behaviours is None:
+            self._behaviours = behaviours.Behaviours(self)
+        return self._behaviours.draw(name, rng)
+
+    def explore(self, rng: np.random.Generator) -> Iterator[None]:
+        """Send the hand to random places, more often around the object, and set the object's joint anew."""
+        step = 0
+        while True:
+            if step % _STEPS_PER_RESET == 0:
+                self.reset(seed=int(rng.integers(2**31)))
+            if step % _STEPS_PER_TARGET == 0:
+                target, grip = _target(self.raw[4:7], rng), rng.choice([-1.0, 1.0])
+            self.step(np.append(behaviours.GAIN * (target - self.raw[:3]), grip))
+            step += 1
+            if step % _STEPS_PER_FRAME == 0:
+                self._scramble(rng)
+                yield
 
     @property
     def raw(self) -> np.ndarray:
@@ -82,12 +98,6 @@ class MetaWorldTask(gymnasium.Env):
         """How far the start joint stands from rest (m), 0 without one; tells `undo` whether it has work."""
         start = self.card.start
         return 0.0 if start is None else abs(float(self._world.data.joint(start.joint).qpos[0]))
-
-    def render(self) -> np.ndarray:
-        """Return the picture of the card's camera, (size, size, 3) uint8."""
-        if self._camera is None:
-            self._camera = CardCamera(self._world.model, self.card.camera, self._size)
-        return self._camera(self._world.data)
 
     def quantities(self) -> dict[str, float]:
         """Measure what a card's scales may speak of (m): see each entry's comment."""
@@ -110,7 +120,7 @@ class MetaWorldTask(gymnasium.Env):
         joint = _OBJECT_JOINT[self.card.environment]
         return {joint[1]: abs(float(self._world.data.joint(joint[0]).qpos[0]))}
 
-    def scramble(self, rng: np.random.Generator) -> None:
+    def _scramble(self, rng: np.random.Generator) -> None:
         """Put the object's joint somewhere on its range and leave all else, to show a judge rare states."""
         name, _, low, high = _OBJECT_JOINT[self.card.environment]
         data = self._world.data
@@ -119,12 +129,6 @@ class MetaWorldTask(gymnasium.Env):
         self._world.set_state(data.qpos.copy(), data.qvel.copy())
         self._raw = self._raw.copy()
         self._raw[4:7] = self._world._get_pos_objects()
-
-    def close(self) -> None:
-        """Free the renderer and the world."""
-        if self._camera is not None:
-            self._camera.close()
-            self._camera = None
 
 
 # What the object's joint is called, the quantity it measures, and the positions it can take (m).
@@ -152,11 +156,13 @@ def _make_world(name: str) -> Any:
     return world
 
 
-def make_task(card: TaskCard, render_mode: str | None = None, size: int | None = None) -> MetaWorldTask:
-    """Make a card's environment; raises BadInput for a family that is not known."""
-    family = card.environment.partition(":")[0]
-    if family != "metaworld":
-        raise BadInput(
-            f"{card.name}: environment family '{family}' is unknown.{nearest(family, ['metaworld'])}"
-        )
+def _target(thing: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw where the hand goes next (m), around the object more often than elsewhere."""
+    if rng.random() < _NEAR_SHARE:
+        return thing + _NEAR_CENTRE + _NEAR_SPREAD * rng.normal(size=3)
+    return rng.uniform(behaviours.REACH_LOW, behaviours.REACH_HIGH)
+
+
+def make(card: TaskCard, render_mode: str | None = None, size: int | None = None) -> MetaWorldTask:
+    """Make a card's environment; raises BadInput for a name that Meta-World does not have."""
     return MetaWorldTask(card, render_mode, size)

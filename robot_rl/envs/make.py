@@ -1,0 +1,20 @@
+"""Makes a task's environment from its card; the card's family says which code does."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from robot_rl.envs.task_env import TaskEnv
+from robot_rl.errors import BadInput, nearest
+from robot_rl.specs.tasks import TaskCard
+
+# family, the part of a card's `environment` before the colon -> the module whose `make` serves it
+FAMILIES = {"metaworld": "robot_rl.envs.metaworld.task"}
+
+
+def make_task(card: TaskCard, render_mode: str | None = None, size: int | None = None) -> TaskEnv:
+    """Make a card's environment; `size` overrides the camera's pixels. BadInput for an unknown family."""
+    family = card.environment.partition(":")[0]
+    if family not in FAMILIES:
+        raise BadInput(f"{card.name}: environment family '{family}' is unknown.{nearest(family, FAMILIES)}")
+    return import_module(FAMILIES[family]).make(card, render_mode, size)

@@ -1,0 +1,1 @@
+"""Meta-World's Sawyer arm at a table: drawers, buttons, doors, pegs, balls."""

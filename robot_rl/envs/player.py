@@ -1,0 +1,38 @@
+"""Plays while data is collected: segments of a family's behaviours, some of them shaky."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robot_rl.envs.task_env import TaskEnv
+from robot_rl.specs.dataset_cards import Behaviour
+
+
+class Player:
+    """Draws a behaviour for each segment of an episode and plays it; all randomness is `rng`'s."""
+
+    def __init__(self, env: TaskEnv, behaviour: Behaviour, rng: np.random.Generator) -> None:
+        self._env, self._behaviour, self._rng = env, behaviour, rng
+        self._names = sorted(behaviour.mix)
+        for name in self._names:
+            env.known_behaviour(name)
+        weights = np.array([behaviour.mix[name] for name in self._names])
+        self._weights = weights / weights.sum()
+        self._left = 0
+
+    def __call__(self) -> np.ndarray:
+        """Return the next action, (A,) float32 in ±1."""
+        if self._left == 0:
+            self._draw()
+        self._left -= 1
+        action = np.clip(self._act(), -1.0, 1.0)
+        action = action + self._sigma * self._rng.normal(size=len(action))
+        return np.clip(action, -1.0, 1.0).astype(np.float32)
+
+    def _draw(self) -> None:
+        """Choose what to do next, for how long, and how shakily."""
+        rng, shape = self._rng, self._behaviour
+        self._left = int(rng.integers(shape.segment[0], shape.segment[1] + 1))
+        name = self._names[rng.choice(len(self._names), p=self._weights)]
+        self._act = self._env.behave(name, rng)
+        self._sigma = rng.uniform(*shape.noise) if rng.random() < shape.noisy else 0.0
