@@ -1,0 +1,74 @@
+"""One control step: the latest observation in, the policy's wish out; and the exchange of its weights.
+
+The policy comes from a checkpoint folder: policy.onnx through onnxruntime where it was exported, the weights
+through numpy otherwise. No torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from robot_rl.deploy.interface import StateBuilder, check_fit
+from robot_rl.errors import BadInput
+from robot_rl.policies.checkpoint import SPEC
+from robot_rl.policies.onnx_policy import ONNX, OnnxPolicy
+from robot_rl.policies.policy import MlpPolicy, Policy
+from robot_rl.specs.robot_contract import RobotContract
+
+
+class ControlStep:
+    """A policy on a robot: hears state parts and executed actions, and says what it wishes."""
+
+    def __init__(self, contract: RobotContract, policy: Policy, version: str = "") -> None:
+        check_fit(contract, policy.spec, version or "the policy")
+        self.contract, self.policy, self.version = contract, policy, version
+        self.state = StateBuilder(contract, policy.spec.state_names)
+
+    def __call__(self) -> dict[str, float]:
+        """The wished action, name -> value in the policy's units; raises BadInput if a source is missing."""
+        action = self.policy.act(self.state())
+        return dict(zip(self.policy.spec.action_names, np.asarray(action, np.float64).tolist(), strict=True))
+
+    def swap(self, policy: Policy, version: str) -> None:
+        """Take another policy between two steps; raises BadInput and keeps the old one if it does not fit."""
+        check_fit(self.contract, policy.spec, version)
+        if policy.spec.state_names != self.policy.spec.state_names:
+            raise BadInput(
+                f"{version}: state_names differ from those of the running policy; start anew with it"
+            )
+        policy.reset()
+        policy.act(np.array(policy.spec.state_mean, np.float32))  # the first call is slow; not in the loop
+        self.policy, self.version = policy, version
+
+
+def load_policy(folder: str | Path, runtime: str = "auto") -> Policy:
+    """Load a checkpoint's policy; `runtime` is onnx, numpy or auto (onnx where policy.onnx was exported)."""
+    folder = Path(folder)
+    if runtime not in ("auto", "onnx", "numpy"):
+        raise BadInput(f"runtime: must be auto, onnx or numpy, not '{runtime}'")
+    if runtime == "onnx" or (runtime == "auto" and (folder / ONNX).exists()):
+        return OnnxPolicy.load(folder)
+    return MlpPolicy.load(folder)
+
+
+def version_of(folder: str | Path) -> str:
+    """A short name for the weights in a checkpoint folder: the first of policy.json's SHA-256."""
+    path = Path(folder) / SPEC
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}); give a run's folder") from error
+
+
+def load_swap(run: str | Path, folder: str | Path, runtime: str = "auto") -> tuple[Policy, str]:
+    """Load new weights for a running policy, from inside its run's folder only; raises BadInput.
+
+    Symbolic links do not lead out of it. The checkpoint's own hash is verified as it is read.
+    """
+    inside, chosen = Path(run).resolve(), Path(folder).resolve()
+    if not chosen.is_relative_to(inside):
+        raise BadInput(f"{folder}: new weights must lie inside the run's folder, {run}")
+    return load_policy(chosen, runtime), version_of(chosen)

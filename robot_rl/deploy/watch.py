@@ -1,0 +1,94 @@
+"""Judges how old a source's latest reading is, and whether its clock can be believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from robot_rl.specs.robot_contract import Source
+
+_DRIFT = 1e-3  # s/s; two clocks that drift apart faster have jumped
+
+
+@dataclass
+class Watch:
+    """The freshness of one source; times in s, `now` monotonic and `wall` of the clock that stamps.
+
+    A reading that repeats or precedes the latest stamp is dropped. A stamp that jumps is told by `jumped`
+    until `forget`.
+    """
+
+    name: str
+    stale: float  # s
+    clock: str = "ours"
+    jumped: str = ""
+    misread: str = ""  # why the latest message could not be used
+    dropped: int = 0
+    received: float | None = field(default=None, init=False)
+    stamp: float | None = field(default=None, init=False)
+    _offset: float | None = field(default=None, init=False)  # of the fastest delivery, s
+
+    @classmethod
+    def of(cls, name: str, source: Source) -> Watch:
+        """The watch of a contract's source."""
+        return cls(name, source.stale, source.clock)
+
+    def heard(self, stamp: float | None, wall: float, now: float) -> bool:
+        """Note a reading; returns whether it counts. `stamp` is None for messages without a header."""
+        if stamp is not None and self.stamp is not None and stamp <= self.stamp:
+            self.dropped += 1
+            if self.stamp - stamp > self.stale:
+                self.jumped = f"stamps of '{self.name}' went back by {self.stamp - stamp:.3g} s"
+            return False
+        if stamp is not None and self._ran_ahead(stamp, wall, now):
+            return False
+        self.stamp, self.received, self.misread = stamp, now, ""
+        return True
+
+    def _ran_ahead(self, stamp: float, wall: float, now: float) -> bool:
+        """Whether a stamp lies in the future of our clock, or of its own clock so far."""
+        if self.clock == "ours":
+            if stamp - wall > self.stale:
+                self.jumped = (
+                    f"stamps of '{self.name}' are {stamp - wall:.3g} s ahead of our clock; synchronise the "
+                    "clocks, or write `clock: theirs` in the contract"
+                )
+                return True
+            return False
+        offset = now - stamp
+        if self._offset is not None and self.received is not None:
+            expected = self._offset + _DRIFT * (now - self.received)
+            if offset < expected - self.stale:
+                self.jumped = f"stamps of '{self.name}' jumped ahead by {expected - offset:.3g} s"
+                return True
+            offset = min(offset, expected)
+        self._offset = offset
+        return False
+
+    def age(self, wall: float, now: float) -> float:
+        """Seconds since the latest reading was taken; infinite before the first."""
+        if self.received is None:
+            return float("inf")
+        late = wall - self.stamp if self.clock == "ours" and self.stamp is not None else 0.0
+        return max(now - self.received, late)
+
+    def problem(self, wall: float, now: float) -> str:
+        """Why the source cannot be trusted now, or ""."""
+        if self.jumped:
+            return self.jumped
+        age = self.age(wall, now)
+        if age <= self.stale:
+            return ""
+        if self.misread:
+            return f"'{self.name}' cannot be used: {self.misread}"
+        if self.received is None:
+            return f"'{self.name}' has not been heard yet"
+        if now - self.received <= self.stale:
+            return (
+                f"'{self.name}' arrives {age:.3g} s after its stamp (limit {self.stale:.3g} s): slow link, or"
+                " clocks that differ; synchronise them, or write `clock: theirs` in the contract"
+            )
+        return f"'{self.name}' is {age:.3g} s old (limit {self.stale:.3g} s): is its driver running?"
+
+    def forget(self) -> None:
+        """Begin anew, after a person looked at a jump."""
+        self.jumped, self.received, self.stamp, self._offset = "", None, None, None

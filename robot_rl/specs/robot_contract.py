@@ -1,0 +1,260 @@
+"""Robot contracts: which topics a robot speaks, what they mean to a policy, and what may never be commanded.
+
+Read from ros_ws/src/robot_rl_bringup/config/<robot>.yaml; the robot side (`deploy`), bag import and the ROS
+nodes work from it alone.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from robot_rl.errors import BadInput, nearest
+from robot_rl.specs.paths import outside
+from robot_rl.specs.yaml_model import SpecModel, load_yaml_model
+
+MESSAGE_TYPE = r"^[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*$"
+TOPIC = r"^/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$"
+# A field of a message: "pose.position.x", "data[2]", "position{joint_name}" (by the message's list of names),
+# or a direction that follows from an orientation: "orientation.gravity_x" (of gravity, in the body's frame).
+FIELD = re.compile(r"^[a-z_]+(\.[a-z_]+)*(\[\d+\]|\{[^{}]+\})?$")
+
+
+class Part(SpecModel):
+    """One number of a message: part = scale * field + offset, in `unit`."""
+
+    field: str
+    unit: str
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @model_validator(mode="after")
+    def _usable(self) -> Part:
+        if not FIELD.match(self.field):
+            raise ValueError(f"field '{self.field}' must read a.b.c, a.b[2] or a.b{{joint}}")
+        if self.scale == 0:
+            raise ValueError("scale must not be 0")
+        return self
+
+
+class Source(SpecModel):
+    """A topic that the robot publishes, and the state parts that its messages hold."""
+
+    topic: str = Field(pattern=TOPIC)
+    type: str = Field(pattern=MESSAGE_TYPE)
+    rate: float = Field(gt=0)  # Hz, at which it is published
+    stale: float = Field(gt=0)  # s; a reading older than this stops the robot
+    frame: str | None = None  # the header's frame_id must be this one, where given
+    clock: Literal["ours", "theirs"] = "ours"  # theirs: stamps are not of our clock; age is judged by arrival
+    required: bool = True  # False: its parts have `default` until the first message, and it never goes stale
+    default: float = 0.0
+    parts: dict[str, Part] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _stale_is_not_below_the_rate(self) -> Source:
+        if self.stale <= 1 / self.rate:
+            raise ValueError(f"stale must be above one period of the source, {1 / self.rate:.3g} s")
+        return self
+
+
+class CameraTopic(SpecModel):
+    """A camera's topic; pictures arrive as sensor_msgs/msg/Image, rgb8 or bgr8."""
+
+    topic: str = Field(pattern=TOPIC)
+    rate: float = Field(gt=0)  # Hz
+    stale: float = Field(gt=0)  # s
+    required: bool = False  # True: a policy that sees needs it, and its silence stops the robot
+
+
+class Channel(SpecModel):
+    """One number of a command: command = scale * action + offset, in `unit`, within all its limits."""
+
+    field: str
+    unit: str
+    scale: float = 1.0
+    offset: float = 0.0
+    low: float  # unit
+    high: float
+    rate_limit: float = Field(gt=0)  # unit/s: a position's velocity, a velocity's acceleration
+    acceleration_limit: float | None = Field(None, gt=0)  # unit/s²: of a velocity, its jerk
+    measured: str | None = None  # the state part that says where it stands: a position command starts there
+
+    @model_validator(mode="after")
+    def _usable(self) -> Channel:
+        if not FIELD.match(self.field):
+            raise ValueError(f"field '{self.field}' must read a.b.c, a.b[2] or a.b{{joint}}")
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} must be below high {self.high}")
+        if self.scale == 0:
+            raise ValueError("scale must not be 0")
+        return self
+
+
+class Command(SpecModel):
+    """A topic that the robot obeys, and the actions that its messages carry."""
+
+    topic: str = Field(pattern=TOPIC)
+    type: str = Field(pattern=MESSAGE_TYPE)
+    kind: Literal["position", "velocity", "effort"]
+    timeout: float | None = Field(None, gt=0)  # s of silence after which the robot's own driver stops it
+    frame: str = ""  # the header's frame_id
+    constants: dict[str, float | str] = {}  # further fields, always the same
+    parts: dict[str, Channel] = Field(min_length=1)  # action -> number of the message
+
+    @model_validator(mode="after")
+    def _safe_when_we_die(self) -> Command:
+        if self.kind != "position" and self.timeout is None:
+            raise ValueError(
+                f"timeout is required for {self.kind} commands: when every process of ours dies, the robot's "
+                "driver alone can stop it; name the time after which it does, or use position commands"
+            )
+        for action, channel in self.parts.items():
+            if self.kind == "position" and channel.measured is None:
+                raise ValueError(
+                    f"parts.{action}.measured is required for position commands: motion starts from there"
+                )
+            if self.kind != "position" and not channel.low <= 0 <= channel.high:
+                raise ValueError(f"parts.{action}: 0 must lie within low and high, since it stops the robot")
+        return self
+
+
+class Wall(SpecModel):
+    """A measured position that must stay between two walls, and the velocity command that moves it."""
+
+    low: float  # in the unit of the state part
+    high: float
+    driven_by: str  # action
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Wall:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} must be below high {self.high}")
+        return self
+
+
+class Stop(SpecModel):
+    """What stopping means for this robot, and when it may go on by itself."""
+
+    mode: Literal["hold", "zero", "damp"]
+    # hold: the last position command again; zero: velocities and efforts of 0; damp: `topic` (Bool) says so
+    topic: str | None = Field(None, pattern=TOPIC)
+    resume_within: float = Field(0.5, ge=0)  # s; a stop that lasts longer needs a person to resume
+
+
+class Intervention(SpecModel):
+    """A person takes over: commands on <prefix>/<command topic> count while `hold` (Bool) says true."""
+
+    prefix: str = Field("teleop", pattern=TOPIC)
+    hold: str = Field("teleop/hold", pattern=TOPIC)
+    timeout: float = Field(0.25, gt=0)  # s without a command while held: the person has vanished
+
+
+class RobotContract(SpecModel):
+    """A robot as a policy and a guard see it; all topics are relative to the robot's namespace."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    description: str
+    tested: str = Field(min_length=1)  # on what this contract was tried, honestly
+    robot: str  # as in a checkpoint's `robot`
+    simulated: str | None = None  # task that stands behind the topics in simulation
+    hardware: bool = True  # False: nothing real can move, and activation needs no person
+    control_rate: float = Field(gt=0)  # Hz
+    policy_timeout: float | None = None  # s without a wish that stop the robot; default 2 periods
+    ramp: float = Field(0.5, ge=0)  # s in which authority grows after a start, a swap or an intervention
+    sources: dict[str, Source] = Field(min_length=1)
+    cameras: dict[str, CameraTopic] = {}
+    previous_action: dict[str, str] = {}  # state part -> action whose last executed value it holds
+    commands: dict[str, Command] = Field(min_length=1)
+    workspace: dict[str, Wall] = {}  # state part -> walls
+    faults: dict[str, tuple[float, float]] = {}  # state part -> beyond these it is a fault, and stops
+    stop: Stop
+    intervention: Intervention = Intervention()
+
+    @property
+    def period(self) -> float:
+        """Seconds from one command to the next."""
+        return 1 / self.control_rate
+
+    @property
+    def wish_timeout(self) -> float:
+        """Seconds without a wish of the policy after which the guard stops the robot."""
+        return self.policy_timeout or 2 * self.period
+
+    def channels(self) -> dict[str, Channel]:
+        """All channels by action, in the contract's order."""
+        return {name: part for command in self.commands.values() for name, part in command.parts.items()}
+
+    def state_parts(self) -> dict[str, str]:
+        """All state parts and their units."""
+        found = {n: p.unit for source in self.sources.values() for n, p in source.parts.items()}
+        return found | dict.fromkeys(self.previous_action, "")
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> RobotContract:
+        _unique("sources", [*(n for s in self.sources.values() for n in s.parts), *self.previous_action])
+        _unique("commands", [n for command in self.commands.values() for n in command.parts])
+        parts, channels = self.state_parts(), self.channels()
+        for what, names, known in (
+            ("workspace", self.workspace, parts),
+            ("faults", self.faults, parts),
+            ("workspace.driven_by", [wall.driven_by for wall in self.workspace.values()], channels),
+            ("previous_action", self.previous_action.values(), channels),
+            ("commands.measured", [c.measured for c in channels.values() if c.measured], parts),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"{what}: unknown name '{name}'.{nearest(name, known)}")
+        self._check_stop()
+        return self
+
+    def _check_stop(self) -> None:
+        kinds = {command.kind for command in self.commands.values()}
+        if self.stop.mode == "damp" and self.stop.topic is None:
+            raise ValueError("stop.topic is required for stop.mode damp: the driver hears of it there")
+        if self.stop.mode == "zero" and "position" in kinds:
+            raise ValueError("stop.mode zero would send positions to 0; use hold or damp for positions")
+        if self.stop.mode == "hold" and kinds != {"position"}:
+            raise ValueError("stop.mode hold would repeat a velocity or effort for ever; use zero or damp")
+        for name, command in self.commands.items():
+            if command.timeout is not None and command.timeout <= self.period:
+                raise ValueError(f"commands.{name}.timeout must be above one period, {self.period:.3g} s")
+        for part, wall in self.workspace.items():
+            if self.kind_of(wall.driven_by) != "velocity":
+                raise ValueError(
+                    f"workspace.{part}: '{wall.driven_by}' is not a velocity command; bound positions by "
+                    "low and high"
+                )
+
+    def kind_of(self, action: str) -> str:
+        """The kind of command that carries an action."""
+        return next(command.kind for command in self.commands.values() if action in command.parts)
+
+
+def _unique(what: str, names: list[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{what}: '{name}' is there twice")
+        seen.add(name)
+
+
+def contract_names() -> list[str]:
+    """List the robots that come with the project."""
+    folder = outside("ros_ws", "src") / "robot_rl_bringup" / "config"
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def load_contract(name: str | Path) -> RobotContract:
+    """Load a contract by the robot's name or a file's path; raises BadInput naming the nearest names."""
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        known = contract_names()
+        if str(name) not in known:
+            raise BadInput(
+                f"no robot '{name}'.{nearest(str(name), known)} Or give the path of a contract file"
+            )
+        path = outside("ros_ws", "src") / "robot_rl_bringup" / "config" / f"{name}.yaml"
+    return load_yaml_model(path, RobotContract)
