@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -53,7 +54,6 @@ def main(config: Config) -> None:
     from robot_rl.cli.arms import write_json
     from robot_rl.envs.rollout import evaluate
     from robot_rl.policies.checkpoint import load_spec
-    from robot_rl.report.statistics import wilson
     from robot_rl.specs.tasks import load_task
 
     for name in ("episodes", "workers"):
@@ -65,19 +65,27 @@ def main(config: Config) -> None:
     seeds = range(config.first_seed, config.first_seed + config.episodes)
     with progress(config.episodes, "evaluating", "episodes") as advance:
         result = evaluate(task, config.run, seeds, min(config.workers, config.episodes), advance)
-    interval = wilson(int(result.success.sum()), config.episodes)
     write_json(
         config.run / "evaluation.json",
         {"task": task.name, "success": result.rate, "episodes": [bool(s) for s in result.success],
          "first_seed": config.first_seed, "mean_return": float(result.returns.mean())},
     )  # fmt: skip
-    print(
-        f"success {result.rate:.2f} (95 % interval {interval.low:.2f} to {interval.high:.2f}, "
-        f"{config.episodes} episodes, seeds from {config.first_seed}); mean steps {result.steps.mean():.0f}"
-    )
+    print(success_text(result.success, result.steps, config.first_seed))
     if config.video:
         save_film(task, config.run, config.first_seed, config.video)
         print(f"video: {config.video}")
+
+
+def success_text(success: Sequence[bool], steps: Sequence[int], first_seed: int) -> str:
+    """One line on episodes: the share that succeeded with its 95 % Wilson interval, and their length."""
+    from robot_rl.report.statistics import wilson
+
+    count, reached = len(success), sum(map(bool, success))
+    interval = wilson(reached, count)
+    return (
+        f"success {reached / count:.2f} (95 % interval {interval.low:.2f} to {interval.high:.2f}, "
+        f"{count} episodes, seeds from {first_seed}); mean steps {sum(map(int, steps)) / count:.0f}"
+    )
 
 
 def check_fits(spec, task, run: Path) -> None:

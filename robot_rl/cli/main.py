@@ -40,6 +40,10 @@ VERBS = {
         "robot_rl.cli.export",
         "Add policy.onnx to a checkpoint, for a robot without torch.",
     ),
+    "deploy": (
+        "robot_rl.cli.deploy",
+        "Run a policy on a robot over ROS 2, or on a simulated one behind the same topics.",
+    ),
     "report": ("robot_rl.cli.report", "Write one page on a labeled dataset and the policies trained on it."),
 }
 _INTERRUPTED = "what was finished is saved; the same command continues from there"

@@ -1,0 +1,97 @@
+"""`robot-rl deploy`: a policy on a robot over ROS 2, or on a simulated one behind the same topics."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+INTERRUPTED = "the robot was stopped and all nodes ended"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Deploy a policy over ROS 2: starts the nodes that `ros2 launch` would, as processes of their own.
+
+    A robot that is hardware is never enabled from here: a person enables the guard when all is ready.
+    """
+
+    robot: str
+    """Name of a robot contract, such as sim_drawer, or the path of a contract file."""
+    policy: Path
+    """Folder of the run, as train writes it."""
+    runtime: str = "auto"
+    """auto, onnx or numpy: what runs the policy; auto takes policy.onnx where it was exported."""
+    task: str | None = None
+    """Simulated robots: another task than the contract's."""
+    trials: int = 0
+    """Simulated robots: play so many episodes, print the success, and end."""
+    seed: int = 10_000
+    """Simulated robots: seed of the first episode."""
+    enable: bool = True
+    """Simulated robots: start moving at once."""
+    namespace: str = ""
+    """ROS namespace of all nodes and topics."""
+    duration: float | None = None
+    """Seconds after which to end; default: until Ctrl-C."""
+    logs: Path | None = None
+    """Folder for what each node prints; default: this terminal."""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print nodes, topics and the mapping between policy and robot, check the fit, and start nothing."""
+
+
+def main(config: Config) -> None:
+    """Check the fit, start the nodes, and wait."""
+    from robot_rl.cli.deploy_plan import plan_text
+    from robot_rl.deploy.graph import Deployment, nodes
+    from robot_rl.deploy.interface import check_fit
+    from robot_rl.policies.checkpoint import load_spec
+    from robot_rl.specs.robot_contract import load_contract
+
+    contract, spec = load_contract(config.robot), load_spec(config.policy)
+    check_fit(contract, spec, str(config.policy))
+    results = config.policy / "trials.json"
+    deployment = Deployment(
+        robot=config.robot if contract.name == config.robot else str(Path(config.robot).resolve()),
+        policy=str(config.policy),
+        runtime=config.runtime,
+        task=config.task or "",
+        seed=config.seed,
+        enable=config.enable and contract.simulated is not None and not config.trials,
+        trials=config.trials,
+        results=str(results) if config.trials else "",
+        namespace=config.namespace,
+    )
+    specs = nodes(deployment)
+    if config.dry_run:
+        print(plan_text(contract, spec, specs, config.namespace))
+        return
+    run_nodes(config, contract, specs)
+    if config.trials:
+        print(trials_text(json.loads(results.read_text())))
+
+
+def run_nodes(config: Config, contract, specs) -> None:
+    """Run the nodes until one ends or the time is up; a node's bad input ends with its status."""
+    from robot_rl.deploy.launcher import Processes, environment
+    from robot_rl.errors import BadInput
+
+    env = environment(contract.simulated is not None, bool(contract.cameras))
+    end = None if config.duration is None else time.monotonic() + config.duration
+    with Processes(specs, config.namespace, env, config.logs) as processes:
+        status = processes.wait(lambda: end is None or time.monotonic() < end)
+    if status == 2:
+        raise BadInput("deploy: a node refused its input, see above; all nodes were stopped")
+
+
+def trials_text(results: dict) -> str:
+    """One line on the episodes that were played over ROS, with an interval."""
+    from robot_rl.cli.evaluate import success_text
+
+    rows = results["episodes"]
+    success, steps = [row["success"] for row in rows], [row["steps"] for row in rows]
+    return "over ROS: " + success_text(success, steps, rows[0]["seed"])

@@ -1,0 +1,83 @@
+"""Which nodes make up a deployment, in which order, with which parameters: one list for both launchers.
+
+`launch/*.launch.py` turns it into launch_ros actions, `launcher` into processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from robot_rl.errors import BadInput
+from robot_rl.specs.robot_contract import RobotContract, load_contract
+from robot_rl.specs.tasks import load_task
+
+PACKAGE = "robot_rl_deployment"
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process of the graph."""
+
+    executable: str  # of the package; also the node's name
+    parameters: dict[str, Value] = field(default_factory=dict)
+    essential: bool = True  # the whole graph ends when it ends
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a person asks for when deploying."""
+
+    robot: str  # name of a contract, or a file's path
+    policy: str = ""  # folder of a run
+    runtime: str = "auto"  # auto, onnx or numpy
+    task: str = ""  # of the simulated robot, where it is not the contract's
+    seed: int = 0  # of the simulated robot's episodes
+    enable: bool = False  # a simulation only: let the guard enable itself
+    trials: int = 0  # a simulation only: episodes to play, then end
+    results: str = ""  # file of the trials' results
+    namespace: str = ""
+
+
+def nodes(deployment: Deployment) -> list[NodeSpec]:
+    """The nodes of a deployment, in the order in which they start; raises BadInput by the field's name."""
+    contract = load_contract(deployment.robot)
+    _check(deployment, contract)
+    common: dict[str, Value] = {"contract": str(deployment.robot)}
+    found = []
+    if contract.simulated:
+        task = {"task": deployment.task} if deployment.task else {}
+        found.append(NodeSpec("sim_robot_node", {**common, **task, "seed": deployment.seed}))
+    guard = {"auto_enable": True} if deployment.enable else {}
+    found.append(NodeSpec("guard_node", {**common, **guard}))
+    policy = {"policy": str(Path(deployment.policy).resolve()), "runtime": deployment.runtime}
+    found.append(NodeSpec("policy_node", {**common, **policy}))
+    if deployment.trials:
+        found.append(NodeSpec("trial_node", _trials(deployment, contract, common)))
+    return found
+
+
+def _trials(deployment: Deployment, contract: RobotContract, common: dict[str, Value]) -> dict[str, Value]:
+    card = load_task(deployment.task or contract.simulated)
+    return {
+        **common,
+        "episodes": deployment.trials,
+        "first_seed": deployment.seed,
+        "steps": card.episode_length,
+        "results": str(Path(deployment.results).resolve()),
+    }
+
+
+def _check(deployment: Deployment, contract: RobotContract) -> None:
+    if not deployment.policy:
+        raise BadInput("policy: give the folder of a run, as `robot-rl train` writes it")
+    if deployment.enable and contract.hardware:
+        raise BadInput(
+            f"enable: '{contract.name}' is hardware; a person enables it when all is ready "
+            "(ros2 service call …/guard_node/enable, or 'e' in the terminal view)"
+        )
+    if contract.simulated is None and (deployment.trials or deployment.task):
+        raise BadInput(f"trials, task: '{contract.name}' is not simulated, so there is nothing to reset")
+    if deployment.trials < 0 or (deployment.trials and not deployment.results):
+        raise BadInput("trials: must be 0 or more, with a file for the results")

@@ -1,0 +1,112 @@
+"""Starts a deployment's nodes as processes, for machines that have rclpy from pip but no `ros2 launch`.
+
+All end together: when one that is essential ends, or at Ctrl-C, the policy goes first and the guard last, so
+that its stop command is the last that the robot hears.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+
+from robot_rl.deploy.graph import PACKAGE, NodeSpec
+from robot_rl.errors import RobotRLError, need_installed
+from robot_rl.specs.paths import outside
+
+_LAST = ("guard_node", "sim_robot_node")  # end in this order, after all others
+_PATIENCE = 5.0  # s for a node to end by itself
+
+
+def command(spec: NodeSpec, namespace: str, folder: Path) -> list[str]:
+    """The command line of one node; its parameters go into a file in `folder`."""
+    file = folder / f"{spec.executable}.yaml"
+    file.write_text(yaml.safe_dump({"/**": {"ros__parameters": spec.parameters}}))
+    arguments = ["--ros-args", "--params-file", str(file)]
+    if namespace:
+        arguments += ["-r", f"__ns:=/{namespace.strip('/')}"]
+    return [sys.executable, "-m", f"{PACKAGE}.{spec.executable}", *arguments]
+
+
+def environment(local: bool, images: bool, base: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The nodes' environment: where their package lies, and what DDS needs; what the user set is kept.
+
+    `local` keeps a simulation's topics on this machine; `images` lets large messages through.
+    """
+    found = dict(base)
+    places = [str(outside("ros_ws", "src") / PACKAGE), str(Path(__file__).resolve().parents[2])]
+    found["PYTHONPATH"] = os.pathsep.join([*places, *filter(None, [base.get("PYTHONPATH")])])
+    if local:
+        found.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    if images:
+        found.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
+    # Numeric libraries with threads of their own would take the control loop's core.
+    found.setdefault("OMP_NUM_THREADS", "1")
+    return found
+
+
+class Processes:
+    """The running nodes of a deployment; use in a `with`, whose end stops them in order."""
+
+    def __init__(
+        self, specs: Sequence[NodeSpec], namespace: str, env: Mapping[str, str], log: Path | None = None
+    ) -> None:
+        need_installed("rclpy", "ros")
+        self._specs, self._namespace, self._env, self._log = specs, namespace, env, log
+        self.children: dict[str, subprocess.Popen] = {}
+
+    def __enter__(self) -> Processes:
+        self._folder = TemporaryDirectory(prefix="robot_rl_")
+        if self._log:
+            self._log.mkdir(parents=True, exist_ok=True)
+        for spec in self._specs:
+            line = command(spec, self._namespace, Path(self._folder.name))
+            out = (self._log / f"{spec.executable}.log").open("wb") if self._log else None
+            # A session of their own: the terminal's Ctrl-C must reach us alone, for the order of the end.
+            self.children[spec.executable] = subprocess.Popen(
+                line, env=dict(self._env), stdout=out, stderr=subprocess.STDOUT if out else None,
+                stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+            if out:
+                out.close()
+        return self
+
+    def wait(self, tick: Callable[[], bool] = lambda: True) -> int:
+        """Wait until an essential node ends, or `tick` says False; returns the ended one's status, or 0."""
+        essential = {spec.executable for spec in self._specs if spec.essential}
+        while tick():
+            for name, child in self.children.items():
+                if child.poll() is not None and name in essential:
+                    return self._ended(name, child.returncode)
+            time.sleep(0.1)
+        return 0
+
+    def _ended(self, name: str, status: int) -> int:
+        if status in (0, 2):
+            return status
+        where = f"; see {self._log / f'{name}.log'}" if self._log else ""
+        raise RobotRLError(f"{name} ended with status {status}{where}; all nodes were stopped")
+
+    def __exit__(self, *_: object) -> None:
+        order = [name for name in reversed(self.children) if name not in _LAST]
+        for name in [*order, *(name for name in _LAST if name in self.children)]:
+            self._end(self.children[name])
+        self._folder.cleanup()
+
+    @staticmethod
+    def _end(child: subprocess.Popen) -> None:
+        if child.poll() is not None:
+            return
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()

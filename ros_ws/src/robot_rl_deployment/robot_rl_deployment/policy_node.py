@@ -1,0 +1,147 @@
+"""Observation to wished action at the contract's rate: a `ControlStep` as a lifecycle node.
+
+Publishes policy/wish (JointState: action names, values in the policy's units, the weights' version as
+frame_id). Never computes a gradient; weights are exchanged between two ticks.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from functools import partial
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+
+from robot_rl.deploy.control import ControlStep, load_policy, load_swap, version_of
+from robot_rl.deploy.interface import SourceReader
+from robot_rl.deploy.ticks import Ticks
+from robot_rl.errors import BadInput
+from robot_rl_deployment.common import (
+    EXECUTED,
+    LATCHED,
+    LATEST,
+    NEW_WEIGHTS,
+    RELIABLE,
+    WISH,
+    action_message,
+    contract_of,
+    message_class,
+    parameter,
+    run,
+)
+
+
+class PolicyNode(LifecycleNode):
+    """Wishes while active; hears sources always."""
+
+    def __init__(self) -> None:
+        super().__init__("policy_node")
+        self.contract = contract_of(self)
+        self._run = parameter(self, "policy", "")
+        self._runtime = parameter(self, "runtime", "auto")
+        self._auto = parameter(self, "auto_activate", True)
+        self._step = ControlStep(self.contract, load_policy(self._run, self._runtime), version_of(self._run))
+        self._next: tuple | None = None  # (policy, version), ready to be exchanged at the next tick
+        self._swaps, self._refused = 0, ""
+        self._ticks = Ticks(self.contract.period)
+        self._timer = None
+        for source in self.contract.sources.values():
+            heard = partial(self._heard, SourceReader(source))
+            self.create_subscription(message_class(source.type), source.topic, heard, LATEST)
+        self.create_subscription(JointState, EXECUTED, self._executed, RELIABLE)
+        self.create_subscription(String, NEW_WEIGHTS, self._new_weights, LATCHED)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(1.0, self._diagnose)
+        if self._auto:
+            self._start = self.create_timer(0.05, self._activate_alone)
+
+    def _activate_alone(self) -> None:
+        """Configure and activate: wishes alone move nothing, the guard must be enabled."""
+        self.destroy_timer(self._start)
+        self.trigger_configure()
+        self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Make the publisher of wishes."""
+        self._wishes = self.create_lifecycle_publisher(JointState, WISH, RELIABLE)
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to wish."""
+        self._step.policy.reset()
+        self._ticks = Ticks(self.contract.period)
+        self._timer = self.create_timer(self.contract.period, self._tick)
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Wish nothing more; the guard then stops the robot."""
+        self.destroy_timer(self._timer)
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of the publisher."""
+        self.destroy_publisher(self._wishes)
+        return super().on_cleanup(state)
+
+    def _heard(self, read: SourceReader, message) -> None:
+        try:
+            self._step.state.heard(read(message))
+        except BadInput as error:
+            self.get_logger().warning(str(error), throttle_duration_sec=1.0)
+
+    def _executed(self, message: JointState) -> None:
+        self._step.state.executed(dict(zip(message.name, message.position, strict=False)))
+
+    def _tick(self) -> None:
+        began = time.monotonic()
+        if self._next is not None:
+            self._swap()
+        try:
+            wish = self._step()
+        except BadInput as error:
+            self.get_logger().warning(f"no wish: {error}", throttle_duration_sec=1.0)
+            return
+        self._wishes.publish(action_message(self, wish, self._step.version))
+        self._ticks.note(began, time.monotonic())
+
+    def _new_weights(self, message: String) -> None:
+        """Load beside the control loop; a folder that cannot be used leaves the old policy running."""
+        threading.Thread(target=self._load, args=(message.data,), daemon=True).start()
+
+    def _load(self, folder: str) -> None:
+        try:
+            self._next = load_swap(self._run, folder, self._runtime)
+        except BadInput as error:
+            self._refuse(error)
+
+    def _swap(self) -> None:
+        (policy, version), self._next = self._next, None
+        try:
+            self._step.swap(policy, version)
+            self._swaps += 1
+            self.get_logger().info(f"policy: weights {version}")
+        except BadInput as error:
+            self._refuse(error)
+
+    def _refuse(self, error: BadInput) -> None:
+        self._refused = str(error)
+        self.get_logger().error(f"new weights refused, the old ones go on: {error}")
+
+    def _diagnose(self) -> None:
+        found = {"weights": self._step.version, "swaps": self._swaps, **self._ticks.summary()}
+        level = DiagnosticStatus.WARN if self._refused else DiagnosticStatus.OK
+        told = f"new weights refused: {self._refused}" if self._refused else "running"
+        diagnose(self, self._diagnostics, f"{self.contract.name}: policy", level, told, found)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node."""
+    return run(PolicyNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

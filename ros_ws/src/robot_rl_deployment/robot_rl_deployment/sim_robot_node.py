@@ -1,0 +1,119 @@
+"""A simulated task behind the very topics of a robot's contract, in real time.
+
+Services: ~/reset (Trigger) starts an episode with the parameter `seed`, which then counts up. Publishes
+sim/episode (String, JSON: seed, steps, success, return) after each step. Commands that stop coming are
+answered as a real driver does: after the contract's time-out velocities and efforts are zero.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import sys
+import time
+from functools import partial
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from robot_rl.deploy.interface import CommandReader, SourceWriter, actions_of
+from robot_rl.envs.make import make_task
+from robot_rl.errors import BadInput
+from robot_rl.specs.tasks import load_task
+from robot_rl_deployment.common import LATEST, RELIABLE, contract_of, message_class, parameter, run
+
+
+class SimRobotNode(Node):
+    """Steps the task at the control rate, with the last command that is not too old."""
+
+    def __init__(self) -> None:
+        super().__init__("sim_robot_node")
+        self.contract = contract_of(self)
+        task = parameter(self, "task", "") or self.contract.simulated
+        if not task:
+            raise BadInput(f"robot '{self.contract.name}' names no simulated task; give the parameter task")
+        self.card = load_task(task)
+        self.env = make_task(self.card)
+        self.declare_parameter("seed", 0)
+        self._heard: dict[str, tuple[dict[str, float], float]] = {}
+        self._sources = []
+        for source in self.contract.sources.values():
+            kind = message_class(source.type)
+            if set(source.parts) <= {part.name for part in self.card.state}:
+                publisher = self.create_publisher(kind, source.topic, RELIABLE)
+                self._sources.append((publisher, kind, SourceWriter(source)))
+        for name, command in self.contract.commands.items():
+            commanded = partial(self._commanded, name, CommandReader(command))
+            self.create_subscription(message_class(command.type), command.topic, commanded, RELIABLE)
+        rate = self.contract.control_rate
+        self._cameras = [
+            (self.create_publisher(Image, topic.topic, LATEST), name, round(rate / topic.rate))
+            for name, topic in self.contract.cameras.items()
+        ]
+        self._episode = self.create_publisher(String, "sim/episode", RELIABLE)
+        self.create_service(Trigger, "~/reset", self._reset)
+        self._begin()
+        self.create_timer(self.contract.period, self._step)
+
+    def _begin(self) -> None:
+        self.seed = self.get_parameter("seed").value
+        self._observation, _ = self.env.reset(seed=self.seed)
+        self.steps, self.success, self.total = 0, False, 0.0
+        self._heard.clear()
+
+    def _reset(self, _, response: Trigger.Response) -> Trigger.Response:
+        self._begin()
+        response.success, response.message = True, f"episode {self.seed}"
+        return response
+
+    def _commanded(self, name: str, read: CommandReader, message) -> None:
+        self._heard[name] = (actions_of(self.contract, read(message)), time.monotonic())
+
+    def _action(self) -> np.ndarray:
+        """The action (A,) that the driver executes: commands in time, else zeros or the last targets."""
+        values, now = {}, time.monotonic()
+        for name, command in self.contract.commands.items():
+            actions, at = self._heard.get(name, ({}, now))
+            if command.kind == "position" or now - at <= command.timeout:
+                values.update(actions)
+        return np.array([values.get(part.name, 0.0) for part in self.card.actions], np.float32)
+
+    def _step(self) -> None:
+        self._observation, reward, _, _, info = self.env.step(self._action())
+        self.steps += 1
+        self.success, self.total = self.success or info["success"], self.total + reward
+        self._publish()
+
+    def _publish(self) -> None:
+        stamp = self.get_clock().now().to_msg()
+        state = dict(zip((p.name for p in self.card.state), self._observation["state"].tolist(), strict=True))
+        for publisher, kind, write in self._sources:
+            message = write(kind(), state)
+            if hasattr(message, "header"):
+                message.header.stamp = stamp
+            publisher.publish(message)
+        for publisher, name, every in self._cameras:
+            if self.steps % every == 0 and publisher.get_subscription_count():
+                publisher.publish(self._picture(name, stamp))
+        told = {"seed": self.seed, "steps": self.steps, "success": self.success, "return": self.total}
+        self._episode.publish(String(data=json.dumps(told)))
+
+    def _picture(self, name: str, stamp) -> Image:
+        picture = self.env.render()
+        height, width = picture.shape[:2]
+        message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
+        message.header.stamp, message.header.frame_id = stamp, name
+        message.data = array.array("B", picture.tobytes())  # a list would be copied element by element
+        return message
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node."""
+    return run(SimRobotNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
