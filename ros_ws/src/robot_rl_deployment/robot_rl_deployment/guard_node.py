@@ -17,23 +17,10 @@ from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool, Trigger
 
 from robot_rl.deploy.guard import Guard, Mode, Output
-from robot_rl.deploy.interface import CommandReader, CommandWriter, SourceReader, actions_of
+from robot_rl.deploy.interface import CommandReader, SourceReader
 from robot_rl.errors import BadInput
-from robot_rl_deployment.common import (
-    EXECUTED,
-    LATCHED,
-    LATEST,
-    RELIABLE,
-    STATE,
-    WISH,
-    action_message,
-    contract_of,
-    message_class,
-    parameter,
-    run,
-    stamp_of,
-    wall,
-)
+from robot_rl_deployment import common
+from robot_rl_deployment.outputs import Outputs
 
 
 class GuardNode(Node):
@@ -41,41 +28,31 @@ class GuardNode(Node):
 
     def __init__(self) -> None:
         super().__init__("guard_node")
-        self.contract = contract_of(self)
+        self.contract = common.contract_of(self)
         self.guard = Guard(self.contract)
-        self._auto = parameter(self, "auto_enable", False)
+        self._auto = common.parameter(self, "auto_enable", False)
         if self._auto and self.contract.hardware:
             raise BadInput(f"auto_enable: '{self.contract.name}' is hardware; a person enables it (~/enable)")
         self._told: tuple = ()
-        self._outputs, self._commands = [], []
-        self._publish_to()
+        self._outputs = Outputs(self, self.contract)
+        self._state = self.create_publisher(String, common.STATE, common.LATCHED)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._listen()
         self.create_timer(self.contract.period / 2, self._tick)
         self.create_timer(1.0, self._every_second)
 
-    def _publish_to(self) -> None:
-        for command in self.contract.commands.values():
-            kind = message_class(command.type)
-            publisher = self.create_publisher(kind, command.topic, RELIABLE)
-            self._outputs.append((publisher, kind, CommandWriter(command)))
-        stop = self.contract.stop.topic
-        self._damp = self.create_publisher(Bool, stop, RELIABLE) if stop else None
-        self._executed = self.create_publisher(JointState, EXECUTED, RELIABLE)
-        self._state = self.create_publisher(String, STATE, LATCHED)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-
     def _listen(self) -> None:
         for name, source in self.contract.sources.items():
             heard = partial(self._heard, name, SourceReader(source))
-            self.create_subscription(message_class(source.type), source.topic, heard, LATEST)
+            self.create_subscription(common.message_class(source.type), source.topic, heard, common.LATEST)
         person = self.contract.intervention
         for command in self.contract.commands.values():
             override = partial(self._overridden, CommandReader(command))
             topic = f"{person.prefix}/{command.topic}"
-            self.create_subscription(message_class(command.type), topic, override, LATEST)
-        self.create_subscription(JointState, WISH, self._wished, RELIABLE)
-        self.create_subscription(Bool, person.hold, self._held, RELIABLE)
-        self.create_subscription(Bool, "estop", self._estopped, RELIABLE)
+            self.create_subscription(common.message_class(command.type), topic, override, common.LATEST)
+        self.create_subscription(JointState, common.WISH, self._wished, common.RELIABLE)
+        self.create_subscription(Bool, person.hold, self._held, common.RELIABLE)
+        self.create_subscription(Bool, "estop", self._estopped, common.RELIABLE)
         self.create_service(SetBool, "~/enable", self._enable)
         self.create_service(Trigger, "~/estop", self._estop_service)
         self.create_service(Trigger, "~/reset", self._reset)
@@ -86,12 +63,12 @@ class GuardNode(Node):
         except BadInput as error:
             self.guard.misread(name, str(error))
             return
-        self.guard.heard(name, values, stamp_of(message), wall(self), time.monotonic())
+        self.guard.heard(name, values, common.stamp_of(message), common.wall(self), time.monotonic())
 
     def _wished(self, message: JointState) -> None:
         wish = dict(zip(message.name, message.position, strict=False))
-        stamp = stamp_of(message) or 0.0
-        self.guard.wished(wish, stamp, wall(self), time.monotonic(), message.header.frame_id)
+        stamp = common.stamp_of(message) or 0.0
+        self.guard.wished(wish, stamp, common.wall(self), time.monotonic(), message.header.frame_id)
         self._tick()
 
     def _overridden(self, read: CommandReader, message) -> None:
@@ -122,7 +99,7 @@ class GuardNode(Node):
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         try:
             if request.data:
-                self.guard.enable(wall(self), time.monotonic())
+                self.guard.enable(common.wall(self), time.monotonic())
             else:
                 self.guard.disable()
                 self._tick()
@@ -132,22 +109,10 @@ class GuardNode(Node):
         return response
 
     def _tick(self) -> None:
-        output = self.guard.tick(wall(self), time.monotonic())
-        if output.commands is not None:
-            self._send(output)
-        if self._damp and (output.damp or output.commands is not None):
-            self._damp.publish(Bool(data=output.damp))
+        output = self.guard.tick(common.wall(self), time.monotonic())
+        self._outputs.send(output)
         if (output.mode, output.why) != self._told:
             self._tell(output)
-
-    def _send(self, output: Output) -> None:
-        for publisher, kind, write in self._outputs:
-            message = write(kind(), output.commands)
-            if hasattr(message, "header"):
-                message.header.stamp = self.get_clock().now().to_msg()
-            publisher.publish(message)
-        executed = actions_of(self.contract, output.commands)
-        self._executed.publish(action_message(self, executed, output.mode.value))
 
     def _tell(self, output: Output) -> None:
         self._told = (output.mode, output.why)
@@ -160,8 +125,8 @@ class GuardNode(Node):
         self._diagnose()
 
     def _every_second(self) -> None:
-        for publisher, _, _ in self._outputs:
-            self.guard.publishers(publisher.topic_name, self.count_publishers(publisher.topic_name))
+        for topic, count in self._outputs.publisher_counts():
+            self.guard.publishers(topic, count)
         if self._auto and self.guard.mode is Mode.INACTIVE:
             self._auto = self._tried()
         self._diagnose()
@@ -169,7 +134,7 @@ class GuardNode(Node):
     def _tried(self) -> bool:
         """Try to enable a simulation; returns whether to try again."""
         try:
-            self.guard.enable(wall(self), time.monotonic())
+            self.guard.enable(common.wall(self), time.monotonic())
         except BadInput:
             return True
         return False
@@ -180,7 +145,7 @@ class GuardNode(Node):
         level = DiagnosticStatus.WARN if guard.mode is Mode.INTERVENTION else level
         told = guard.why or "the policy's wishes pass within limits"
         found = {"mode": guard.mode.value, **vars(guard.counts)}
-        diagnose(self, self._diagnostics, f"{self.contract.name}: guard", level, told, found)
+        common.diagnose(self, self._diagnostics, f"{self.contract.name}: guard", level, told, found)
 
     def ending(self) -> None:
         """Stop the robot before this process ends."""
@@ -190,7 +155,7 @@ class GuardNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node."""
-    return run(GuardNode, args)
+    return common.run(GuardNode, args)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from robot_rl_deployment.common import (
     WISH,
     action_message,
     contract_of,
+    diagnose,
     message_class,
     parameter,
     run,
