@@ -1,11 +1,11 @@
 """The graph as launch actions, for `ros2 launch`: the same nodes that `launcher` starts as processes.
 
-Needs ROS 2's own `launch` and `launch_ros`, which no package index has; only the files in launch/ import this.
+Needs ROS 2's own `launch` and `launch_ros`, which no package index has; only launch/ imports this.
 """
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,7 +13,6 @@ from tempfile import mkdtemp
 from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
@@ -24,6 +23,7 @@ from launch.actions import (
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from launch import LaunchDescription
 from robot_rl.deploy.graph import PACKAGE, Deployment, NodeSpec, nodes
 from robot_rl.deploy.launcher import command, environment
 from robot_rl.errors import BadInput
@@ -34,7 +34,10 @@ ARGUMENTS: Mapping[str, tuple[str, list[str] | None]] = {
     "robot": ("Robot contract; `file` takes the path in contract_file.", [*contract_names(), "file"]),
     "contract_file": ("Path of a contract of your own, with robot:=file.", None),
     "policy": ("Folder of a run, as `robot-rl train` writes it.", None),
-    "runtime": ("What runs the policy; auto takes policy.onnx where it was exported.", ["auto", "onnx", "numpy"]),
+    "runtime": (
+        "What runs the policy; auto takes policy.onnx where it was exported.",
+        ["auto", "onnx", "numpy"],
+    ),
     "task": ("Simulated robots: another task than the contract's.", None),
     "seed": ("Simulated robots: seed of the first episode.", None),
     "enable": ("Simulated robots: start moving at once. Hardware is enabled by a person.", ["true", "false"]),
@@ -88,8 +91,6 @@ def deployment_of(asked: Mapping[str, str]) -> Deployment:
 
 
 def _added(env: Mapping[str, str]) -> dict[str, str]:
-    import os
-
     return {name: value for name, value in env.items() if os.environ.get(name) != value}
 
 

@@ -33,7 +33,7 @@ class GuardNode(Node):
         self._auto = common.parameter(self, "auto_enable", False)
         if self._auto and self.contract.hardware:
             raise BadInput(f"auto_enable: '{self.contract.name}' is hardware; a person enables it (~/enable)")
-        self._told: tuple = ()
+        self._told: Mode | None = None
         self._outputs = Outputs(self, self.contract)
         self._state = self.create_publisher(String, common.STATE, common.LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -111,11 +111,11 @@ class GuardNode(Node):
     def _tick(self) -> None:
         output = self.guard.tick(common.wall(self), time.monotonic())
         self._outputs.send(output)
-        if (output.mode, output.why) != self._told:
+        if output.mode is not self._told:
             self._tell(output)
 
     def _tell(self, output: Output) -> None:
-        self._told = (output.mode, output.why)
+        self._told = output.mode
         text = f"{output.mode.value}: {output.why}" if output.why else output.mode.value
         if output.mode in (Mode.RUNNING, Mode.INACTIVE):
             self.get_logger().info(text)
@@ -151,6 +151,7 @@ class GuardNode(Node):
         """Stop the robot before this process ends."""
         self.guard.estop("guard_node is ending")
         self._tick()
+        self._outputs.flush()
 
 
 def main(args: list[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
@@ -12,6 +13,8 @@ from robot_rl.deploy.guard import Output
 from robot_rl.deploy.interface import CommandWriter, actions_of
 from robot_rl.specs.robot_contract import RobotContract
 from robot_rl_deployment.common import EXECUTED, RELIABLE, action_message, message_class
+
+_FLUSH = 0.2  # s
 
 
 class Outputs:
@@ -39,6 +42,11 @@ class Outputs:
             self._executed.publish(action_message(self._node, executed, output.mode.value))
         if self._damp and (output.damp or output.commands is not None):
             self._damp.publish(Bool(data=output.damp))
+
+    def flush(self) -> None:
+        """Wait, briefly, until the last command has been received."""
+        for publisher, _, _ in self._commands:
+            publisher.wait_for_all_acked(Duration(seconds=_FLUSH))
 
     def publisher_counts(self) -> Iterator[tuple[str, int]]:
         """How many publish on each command topic, ourselves included."""
