@@ -22,7 +22,6 @@ from robot_rl.deploy.ticks import Ticks
 from robot_rl.errors import BadInput
 from robot_rl_deployment.common import (
     EXECUTED,
-    LATCHED,
     LATEST,
     NEW_WEIGHTS,
     RELIABLE,
@@ -54,7 +53,7 @@ class PolicyNode(LifecycleNode):
             heard = partial(self._heard, SourceReader(source))
             self.create_subscription(message_class(source.type), source.topic, heard, LATEST)
         self.create_subscription(JointState, EXECUTED, self._executed, RELIABLE)
-        self.create_subscription(String, NEW_WEIGHTS, self._new_weights, LATCHED)
+        self.create_subscription(String, NEW_WEIGHTS, self._new_weights, RELIABLE)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(1.0, self._diagnose)
         if self._auto:
