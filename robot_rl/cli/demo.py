@@ -15,7 +15,7 @@ import numpy as np
 from robot_rl.cli.common import progress, save_config, table
 
 INTERRUPTED = "finished stages are kept; the same command goes on from there"
-STAGES = ("collect", "judge", "label", "reward", "relabel", "train", "evaluate", "report")
+STAGES = ("collect", "judge", "label", "reward", "relabel", "train", "evaluate", "ros", "report")
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,12 @@ class Made:
     found: dict  # judging.quality
     records: dict[str, dict]  # arm -> evaluation record
     film: Path | None
+    ros: dict | None  # record of the episodes over ROS, None where they were left out
+
+    def shown(self) -> dict[str, dict]:
+        """All records in the order of the tables."""
+        first = {"labeled": self.records["labeled"]} | ({"ros": self.ros} if self.ros else {})
+        return first | self.records
 
 
 def run_stages(config: Config, stages: Stages) -> Made:
@@ -165,7 +171,8 @@ def run_stages(config: Config, stages: Stages) -> Made:
         path = relabel(config.out / "labeled", dataset, (mean, std), {"encoder": origin, "task": task.goal})
     labeled, true = Dataset.open(path), dataset.column("next.reward")
     records, film = learn(config, stages, task, path, controls(true, labeled.column("next.reward")))
-    return Made(config, task, dataset, labeled, origin, asked, found, records, film)
+    ros = deploy(config, stages, task, records["labeled"]["first_seed"])
+    return Made(config, task, dataset, labeled, origin, asked, found, records, film, ros)
 
 
 def collect_poor(config: Config, stages: Stages, task):
@@ -266,10 +273,31 @@ def learn(config: Config, stages: Stages, task, path: Path, rewards: dict) -> tu
     return records, film
 
 
+def deploy(config: Config, stages: Stages, task, first_seed: int) -> dict | None:
+    """Let the policy that learned from labels act over ROS 2; None where ROS or a robot is missing."""
+    from importlib.util import find_spec
+
+    from robot_rl.cli.demo_deploy import deploy_over_ros
+
+    with stages("ros", "the same policy over ROS 2, in processes of its own") as told:
+        if find_spec("rclpy") is None:
+            told.append('left out: no rclpy (pip install "robot-rl[ros]", or a ROS 2 installation)')
+            return None
+        run, episodes = config.out / "policies" / "labeled", config.evaluation_episodes
+        found = deploy_over_ros(task, run, config.out / "ros", episodes, first_seed)
+        told.append(
+            f"left out: no robot contract stands for {task.name}"
+            if found is None
+            else f"success {found['success']:.2f} in {len(found['episodes'])} episodes"
+        )
+    return found
+
+
 def make_summary(made: Made, seconds: dict[str, float]) -> dict:
     """What the run measured, for machines."""
     return {
-        "success": {name: record["success"] for name, record in made.records.items()},
+        "success": {name: record["success"] for name, record in made.records.items()}
+        | {"ros": made.ros and made.ros["success"]},
         "label_accuracy": made.found["label_accuracy"],
         "label_accuracy_clear": made.found["label_accuracy_clear"],
         "held_out_agreement": made.found["held_out_agreement"],
@@ -283,6 +311,7 @@ def make_summary(made: Made, seconds: dict[str, float]) -> dict:
 
 NAMES = {
     "labeled": "IQL, reward learned from labels",
+    "ros": "the same, over ROS 2",
     "true_reward": "IQL, true reward",
     "constant_reward": "IQL, constant reward",
     "shuffled": "IQL, learned reward shuffled",
@@ -296,7 +325,7 @@ def result_table(made: Made) -> str:
     from robot_rl.report.statistics import wilson
 
     rows = []
-    for name, record in made.records.items():
+    for name, record in made.shown().items():
         count = len(record["episodes"])
         interval = wilson(sum(record["episodes"]), count)
         rows.append(

@@ -84,7 +84,7 @@ def _head(made: Made) -> Section:
 
 def _policies(made: Made) -> Section:
     bars, rows = [], []
-    for name, record in made.records.items():
+    for name, record in made.shown().items():
         count = len(record["episodes"])
         interval = wilson(sum(record["episodes"]), count)
         bars.append(
