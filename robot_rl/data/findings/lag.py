@@ -29,13 +29,14 @@ class Match:
     expected: float  # the best correlation at a shift of 0 or 1
     same: float  # share of episodes whose own best shift is within a step of it
     at_edge: bool  # the best shift is the last one looked at: no peak
+    mutual: bool  # no other action channel agrees better with that part of the state
 
 
 def lag(state: Signal, action: Signal, fps: float) -> list[Finding]:
     """Actions that come after the changes they should cause, or states that answer late."""
     leads, lates = [], []
     for match in matches(state, action, fps):
-        if match.agreement < AGREE or match.same < SAME or match.at_edge:
+        if match.agreement < AGREE or match.same < SAME or match.at_edge or not match.mutual:
             continue
         seconds = match.shift / fps
         if match.shift < 0 and match.agreement - match.expected >= CLEARER:
@@ -99,9 +100,11 @@ def matches(state: Signal, action: Signal, fps: float) -> list[Match]:
         targets: np.stack([_products(state, action, i, shifts, targets) for i in chosen])
         for targets in (True, False)
     }  # (episodes, shifts, A, S), correlation of each episode
+    pooled = {targets: np.abs(tables.mean(0)) for targets, tables in each.items()}
+    strongest = np.maximum(pooled[True], pooled[False]).max((0, 1))  # (S,)
     found = []
     for a in range(action.values.shape[1]):
-        best = _best(each, a, _named_alike(state, action, a), shifts)
+        best = _best(each, a, _named_alike(state, action, a), shifts, strongest)
         if best is not None:
             found.append(best)
     return found
@@ -141,7 +144,9 @@ def _scaled(values: np.ndarray) -> np.ndarray:
     return np.divide(values, norm, out=np.zeros_like(values), where=norm > 1e-9)
 
 
-def _best(each: dict[bool, np.ndarray], a: int, parts: list[int], shifts: np.ndarray) -> Match | None:
+def _best(
+    each: dict[bool, np.ndarray], a: int, parts: list[int], shifts: np.ndarray, strongest: np.ndarray
+) -> Match | None:
     best: Match | None = None
     for targets, tables in each.items():
         table = tables[:, :, a][:, :, parts]  # (episodes, shifts, parts)
@@ -160,5 +165,6 @@ def _best(each: dict[bool, np.ndarray], a: int, parts: list[int], shifts: np.nda
             float(pooled[near, k].max()),
             float((np.abs(own - shifts[row]) <= 1).mean()),
             bool(row in (0, len(shifts) - 1)),
+            bool(pooled[row, k] >= strongest[parts[int(k)]]),
         )
     return best

@@ -58,3 +58,11 @@ def test_actions_that_have_nothing_to_do_with_the_state():
     noise = np.random.default_rng(9).normal(size=(800, 3))
     assert lag(signal("state", states, 8), signal("action", noise, 8), FPS) == []
     assert lag(signal("state", states, 8), signal("action", np.zeros((800, 3)), 8), FPS) == []
+
+
+def test_what_another_action_explains_better_is_no_finding():
+    # The second action copies the first five steps early; the state follows the first.
+    states, motions = noisy()
+    actions = np.stack([motions[:, 0], shifted(motions, -5)[:, 0]], 1)
+    state = signal("state", states[:, :1], 8, parts=["x"])
+    assert lag(state, signal("action", actions, 8, parts=["a", "b"]), FPS) == []

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from robot_rl.data.findings.units import suspicion, wrong_units
 from robot_rl.data.findings.types import Place
+from robot_rl.data.findings.units import suspicion, wrong_units
 from tests.data.findings.made import signal
 
 
