@@ -47,6 +47,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "rclpy": set(),
     "matplotlib": {"report"},
     "jinja2": {"report"},
+    "rerun": {"report"},
     "pyarrow": {"data"},
     "av": {"data", "report/video.py"},
     "h5py": {"data"},

@@ -67,7 +67,7 @@ class Dataset:
         return Episode(
             observations,
             self.column(layout.ACTION)[rows],
-            self._task(index),
+            self.task(index),
             self.info.fps,
             self.column(layout.REWARD)[rows] if self.info.has_rewards else None,
             self.column(layout.SUCCESS)[rows] if self.info.has_success else None,
@@ -77,7 +77,8 @@ class Dataset:
             extra.metadata,
         )
 
-    def _task(self, index: int) -> str:
+    def task(self, index: int) -> str:
+        """The task of episode `index`, in words."""
         return self._tasks[int(self.column("task_index")[self.starts[index]])]
 
     @cached_property

@@ -11,13 +11,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_rl.data.findings import lag, pictures, times, units, values
+from robot_rl.data.findings import lag, times, units, values
+from robot_rl.data.findings.pictures import look, picture_findings
 from robot_rl.data.findings.signals import read_signals
 from robot_rl.data.findings.types import LEVELS, Finding, Place, Signal
 from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
 
-__all__ = ["KINDS", "LEVELS", "Finding", "Inspection", "Place", "Signal", "find", "inspect_dataset"]
+__all__ = [
+    "KINDS",
+    "LEVELS",
+    "PICTURE_EPISODES",
+    "Finding",
+    "Inspection",
+    "Place",
+    "Signal",
+    "counted",
+    "find",
+    "inspect_dataset",
+]
 
 KINDS = {
     "nan": "values that are NaN or infinite",
@@ -46,26 +58,29 @@ class Inspection:
 
     findings: tuple[Finding, ...]  # errors first
     signals: dict[str, Signal]  # by field
-    episodes: tuple[int, ...]  # whose numbers were looked at
     pictured: tuple[int, ...]  # whose pictures were looked at
 
 
-def inspect_dataset(
-    dataset: Dataset, episodes: Sequence[int] | None = None, picture_episodes: int = PICTURE_EPISODES
-) -> Inspection:
-    """Check the numbers of the chosen `episodes` (default all) and the pictures of some of them."""
-    chosen = list(range(len(dataset))) if episodes is None else sorted(set(episodes))
-    signals, stamps, numbers = read_signals(dataset, chosen)
+def inspect_dataset(dataset: Dataset, pictures: int | Sequence[int] = PICTURE_EPISODES) -> Inspection:
+    """Check the numbers of all episodes, and the pictures of so many of them or of those with the numbers."""
+    signals, stamps, numbers = read_signals(dataset)
     found = find(signals, dataset.info.fps)
     for one in stamps:
         found += times.time_stamps(one, dataset.info.fps)
     if numbers is not None:
         found += times.dropped(numbers)
-    pictured = _spread(chosen, picture_episodes) if dataset.info.cameras else []
+    pictured = _spread(len(dataset), pictures) if isinstance(pictures, int) else sorted(set(pictures))
+    pictured = pictured if dataset.info.cameras else []
     found += _look(dataset, pictured, signals["state"])
     order = {kind: i for i, kind in enumerate(KINDS)}
     found.sort(key=lambda one: (LEVELS.index(one.level), order[one.kind]))
-    return Inspection(tuple(found), signals, tuple(chosen), tuple(pictured))
+    return Inspection(tuple(found), signals, tuple(pictured))
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """How many findings there are of each level: "1 error, 2 warnings"."""
+    counts = [(level, sum(one.level == level for one in findings)) for level in LEVELS]
+    return ", ".join(f"{n} {level}{'s' if n > 1 else ''}" for level, n in counts if n) or "none"
 
 
 def find(signals: dict[str, Signal], fps: float) -> list[Finding]:
@@ -83,10 +98,10 @@ def find(signals: dict[str, Signal], fps: float) -> list[Finding]:
     return found + values.duplicated([signals["state"], signals["action"]])
 
 
-def _spread(chosen: Sequence[int], count: int) -> list[int]:
-    if len(chosen) <= count:
-        return list(chosen)
-    return [chosen[i] for i in np.linspace(0, len(chosen) - 1, count).round().astype(int)]
+def _spread(total: int, count: int) -> list[int]:
+    if total <= count:
+        return list(range(total))
+    return np.linspace(0, total - 1, count).round().astype(int).tolist()
 
 
 def _look(dataset: Dataset, episodes: Sequence[int], state: Signal) -> list[Finding]:
@@ -98,10 +113,10 @@ def _look(dataset: Dataset, episodes: Sequence[int], state: Signal) -> list[Find
         for camera in dataset.info.cameras:
             try:
                 frames = dataset.camera(camera).episode(episode)
-                seen += pictures.look(episode, camera, frames, state.values[rows], scale, dataset.info.fps)
+                seen += look(episode, camera, frames, state.values[rows], scale, dataset.info.fps)
             except BadInput as error:
                 broken.setdefault(camera, []).append((Place(episode, 0, rows.stop - rows.start - 1), error))
-    found = pictures.picture_findings(seen, len(episodes))
+    found = picture_findings(seen, len(episodes))
     for camera, places in broken.items():
         remedy = "fetch or record the video again, or leave the episodes out (filter --without video)"
         what = f"cannot be read in {len(places)} of {len(episodes)} episodes: {places[0][1]}"

@@ -53,13 +53,13 @@ def _told(state: Signal, action: Signal, found: list[tuple[Match, float]], leads
         middle = int(np.median(shifts))
         seconds = abs(middle * found[0][1] / found[0][0].shift)
         best = np.mean([match.agreement for match, _ in found])
-        what = f"{len(found)} channels {_words(abs(middle), seconds, leads)} (correlation {best:.2f})"
+        what = f"each of {len(found)} channels {_words(abs(middle), seconds, leads)} (correlation {best:.2f})"
         return [_finding(action, action.field, what, leads)]
     return [
         _finding(
             action,
             action.name(match.action),
-            f"{state.name(match.state)}: {_words(abs(match.shift), abs(seconds), leads)} "
+            f"{_words(abs(match.shift), abs(seconds), leads, state.name(match.state))} "
             f"(correlation {match.agreement:.2f}, {match.expected:.2f} where it should be)",
             leads,
         )
@@ -67,9 +67,9 @@ def _told(state: Signal, action: Signal, found: list[tuple[Match, float]], leads
     ]
 
 
-def _words(steps: int, seconds: float, leads: bool) -> str:
+def _words(steps: int, seconds: float, leads: bool, state: str = "the state") -> str:
     told = f"{steps} step{'s' if steps > 1 else ''} ({1000 * seconds:.0f} ms)"
-    return f"follow the state by {told}" if leads else f"are answered by the state {told} later"
+    return f"comes {told} after {state}" if leads else f"is answered by {state} {told} later"
 
 
 def _finding(action: Signal, channel: str, what: str, leads: bool) -> Finding:

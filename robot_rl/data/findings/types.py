@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -39,6 +39,14 @@ class Finding:
     def episodes(self) -> tuple[int, ...]:
         """The episodes concerned, each once."""
         return tuple(dict.fromkeys(place.episode for place in self.places))
+
+    def where(self, total: int, shown: int = 4) -> str:
+        """Name the places, the first `shown` of them, or say that it is in all `total` episodes."""
+        if len(self.episodes) == total > 1 and len(self.places) == total:
+            return f"all {total} episodes"
+        more = len(self.places) - shown
+        told = "; ".join(map(str, self.places[:shown]))
+        return told + (f"; and {more} more, {len(self.episodes)} episodes in all" if more > 0 else "")
 
 
 @dataclass(frozen=True)
@@ -91,14 +99,6 @@ class Signal:
         episode = self.owner[first]
         start = self.starts[episode]
         return Place(int(self.episodes[episode]), int(first - start), int(last - start))
-
-    def take(self, chosen: Sequence[int]) -> Signal:
-        """The signal of some of the E episodes alone."""
-        rows = [np.arange(*self.rows(i).indices(len(self.values))) for i in chosen]
-        lengths = self.lengths[list(chosen)]
-        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
-        values = self.values[np.concatenate(rows)]
-        return replace(self, values=values, starts=starts, episodes=self.episodes[list(chosen)])
 
 
 def runs(mask: np.ndarray, starts: np.ndarray) -> Iterator[tuple[int, int]]:

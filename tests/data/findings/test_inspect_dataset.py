@@ -21,9 +21,10 @@ def replace_column(dataset, name, values):
 
 def test_a_clean_dataset(tiny_dataset):
     found = inspect_dataset(tiny_dataset)
-    assert found.findings == () and found.episodes == found.pictured == (0, 1, 2, 3)
+    assert found.findings == () and found.pictured == (0, 1, 2, 3)
     assert sorted(found.signals) == ["action", "reward", "state", "success"]
-    assert inspect_dataset(tiny_dataset, [2, 1], picture_episodes=1).episodes == (1, 2)
+    assert inspect_dataset(tiny_dataset, [2, 1]).pictured == (1, 2)
+    assert inspect_dataset(tiny_dataset, 2).pictured == (0, 3)
 
 
 def test_a_state_that_is_not_finite_is_found_and_still_refused_for_learning(tiny_dataset):

@@ -42,7 +42,7 @@ def test_actions_that_follow_the_state():
     states, motions = noisy()
     [found] = lag(signal("state", states, 8), signal("action", shifted(motions, 3), 8), FPS)
     assert found.level == "warning" and found.channel == "action"
-    assert "3 channels follow the state by 3 steps (150 ms)" in found.what
+    assert "each of 3 channels comes 3 steps (150 ms) after the state" in found.what
 
 
 def test_a_late_answer():
@@ -50,7 +50,7 @@ def test_a_late_answer():
     motions = motions[:, :2]
     found = lag(signal("state", states, 8), signal("action", shifted(motions, -4), 8), FPS)
     assert [one.level for one in found] == ["note", "note"]
-    assert found[0].channel == "action.c0" and "state.c0: are answered by the state 4 steps" in found[0].what
+    assert found[0].channel == "action.c0" and "is answered by state.c0 4 steps" in found[0].what
 
 
 def test_actions_that_have_nothing_to_do_with_the_state():
