@@ -79,10 +79,11 @@ class Dataset:
 
     def task(self, index: int) -> str:
         """The task of episode `index`, in words."""
-        return self._tasks[int(self.column("task_index")[self.starts[index]])]
+        return self.tasks[int(self.column("task_index")[self.starts[index]])]
 
     @cached_property
-    def _tasks(self) -> dict[int, str]:
+    def tasks(self) -> dict[int, str]:
+        """The tasks' texts by the number that the column "task_index" holds."""
         return read_tasks(self.root / layout.TASKS)
 
     @cached_property

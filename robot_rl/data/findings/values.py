@@ -26,8 +26,8 @@ def not_finite(signal: Signal) -> list[Finding]:
             "error",
             signal.name(k),
             f"{int(bad[:, k].sum())} values are NaN or infinite",
-            "leave the episodes out (robot-rl edit ... filter --without nan), or cut the steps off "
-            "(crop), or record them again",
+            "learners refuse them: leave the episodes out (robot-rl edit ... filter --without nan) or "
+            "record them again",
             tuple(signal.place(*run) for run in runs(bad[:, k], signal.starts)),
         )
         for k in np.flatnonzero(bad.any(0))
