@@ -164,11 +164,10 @@ def split(dataset: Dataset, operation: Split) -> None:
     """Part the episodes in two."""
     from robot_rl.data.edit import assemble, split_episodes
     from robot_rl.data.layout import check_target
+    from robot_rl.data.store import Dataset
 
     if operation.first.resolve() == operation.second.resolve():
         raise BadInput(f"split: {operation.first} is given twice; the two datasets need folders of their own")
-    for path in (operation.first, operation.second):
-        check_target(path)
     first = parse_episodes(operation.episodes, len(dataset))
     if first is None:
         first, second = split_episodes(len(dataset), operation.fraction, operation.seed)
@@ -176,9 +175,25 @@ def split(dataset: Dataset, operation: Split) -> None:
         second = sorted(set(range(len(dataset))) - set(first))
     if not second:
         raise BadInput("split: --episodes names all episodes; none is left for the second dataset")
-    record = record_of(operation)
-    for path, episodes in ((operation.first, first), (operation.second, second)):
-        print(told(assemble([(dataset, episodes)], path, record)))
+    record, halves = record_of(operation), ((operation.first, first), (operation.second, second))
+    made = [_is_made(path, dataset, episodes, record) for path, episodes in halves]
+    for (path, _), done in zip(halves, made, strict=True):
+        if not done:
+            check_target(path)
+    for (path, episodes), done in zip(halves, made, strict=True):
+        print(told(Dataset.open(path) if done else assemble([(dataset, episodes)], path, record)))
+
+
+def _is_made(path: Path, dataset: Dataset, episodes: list[int], record: Mapping[str, Any]) -> bool:
+    """Whether an earlier run of the same command that was cut off has made this half."""
+    from robot_rl.data.layout import INFO
+    from robot_rl.data.store import Dataset
+
+    if not (path / INFO).is_file():
+        return False
+    found = Dataset.open(path).info.provenance or {}
+    wanted = {**record, "source_hash": dataset.content_hash, "episodes": episodes}
+    return all(found.get(name) == value for name, value in wanted.items())
 
 
 def merge(dataset: Dataset, operation: Merge) -> None:
