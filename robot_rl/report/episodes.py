@@ -45,6 +45,11 @@ def moving_most(signal: Signal, count: int) -> list[int]:
     return sorted(np.argsort(-weight, kind="stable")[:count].tolist())
 
 
+def channels_of(inspection: Inspection) -> dict[str, list[int]]:
+    """The channels of state and of action to draw."""
+    return {field: moving_most(inspection.signals[field], CHANNELS) for field in ("state", "action")}
+
+
 def scale_name(field: str, units: Sequence[str]) -> str:
     """A scale's name with the unit of its lines: "state [m, rad]", or that none is given."""
     known = list(dict.fromkeys(unit for unit in units if unit))
@@ -73,11 +78,15 @@ def panels_of(episode_rows: slice, signals: dict[str, Signal], chosen: dict[str,
 
 
 def episode_timeline(
-    dataset: Dataset, index: int, inspection: Inspection, camera: str | None, channels: int = CHANNELS
+    dataset: Dataset,
+    index: int,
+    inspection: Inspection,
+    camera: str | None,
+    chosen: dict[str, list[int]] | None = None,
 ) -> str:
-    """The drawing of one episode, with the steps of its findings shaded."""
+    """The drawing of one episode: `chosen` channels of state and action, the steps of findings shaded."""
     signals = inspection.signals
-    chosen = {field: moving_most(signals[field], channels) for field in ("state", "action")}
+    chosen = channels_of(inspection) if chosen is None else chosen
     position = int(np.searchsorted(signals["state"].episodes, index))
     rows = signals["state"].rows(position)
     length, fps = int(dataset.lengths[index]), dataset.info.fps
@@ -124,13 +133,14 @@ def drawings(
 ) -> list[Details | Callout]:
     """A part to open for each episode; a video that cannot be read is said instead of its pictures."""
     found: list[Details | Callout] = []
+    chosen = channels_of(inspection)
     for index in episodes:
         line, notes = told(dataset, index, inspection), []
         try:
-            image = episode_timeline(dataset, index, inspection, camera)
+            image = episode_timeline(dataset, index, inspection, camera, chosen)
         except BadInput as error:
             notes.append(Callout("warn", f"No pictures: {error}"))
-            image = episode_timeline(dataset, index, inspection, None)
+            image = episode_timeline(dataset, index, inspection, None, chosen)
         found.append(Details(line, [*notes, Figure(image, "")], open=len(episodes) <= _OPEN))
     return found
 

@@ -12,7 +12,7 @@ from robot_rl import __version__
 from robot_rl.data.findings import Finding, Inspection, counted
 from robot_rl.data.store import Dataset
 from robot_rl.report.dataset_figures import channel_histograms, episode_overview, step_times
-from robot_rl.report.episodes import CHANNELS, choose, drawings, findings_of
+from robot_rl.report.episodes import CHANNELS, camera_of, choose, drawings, findings_of
 from robot_rl.report.page import (
     Block,
     Callout,
@@ -39,12 +39,12 @@ def write_inspection(
     episodes: Sequence[int] | None = None,
     camera: str | None = None,
 ) -> Path:
-    """Write the page; `episodes` are drawn, by default some of them, with the pictures of `camera`."""
+    """Write the page: `episodes` (default some) are drawn with pictures of `camera` (default the first)."""
     drawn = choose(dataset, inspection, DRAWN) if episodes is None else list(episodes)
     sections = [
         overview_section(dataset, inspection),
         findings_section(dataset, inspection),
-        episodes_section(dataset, inspection, drawn, camera),
+        episodes_section(dataset, inspection, drawn, camera_of(dataset, camera)),
         rates_section(dataset, inspection),
         histogram_section(inspection),
         *origin_section(dataset),

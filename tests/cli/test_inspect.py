@@ -59,6 +59,7 @@ def test_the_page_and_where_it_goes(tiny_dataset, tmp_path, capsys):
     page = tmp_path / "tiny.inspect.html"
     assert f"page: {page}" in capsys.readouterr().out and page.exists()
     assert page.read_text().count("<summary>Episode") == 4
+    assert page.read_text().count("data:image/jpeg") == 4 * 8
     assert (
         main(["inspect", str(tiny_dataset.root), "--html", str(tmp_path / "x.html"), "--episodes", "1,3"])
         == 0
