@@ -47,7 +47,7 @@ VERBS = {
         "robot_rl.cli.export",
         "Add policy.onnx to a checkpoint, for a robot without torch.",
     ),
-    "report": ("robot_rl.cli.report", "Write one page on a labeled dataset and the policies trained on it."),
+    "report": ("robot_rl.cli.report", "Write one page on a labeling, a training run or an online run."),
 }
 _INTERRUPTED = "what was finished is saved; the same command continues from there"
 

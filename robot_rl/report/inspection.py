@@ -127,7 +127,7 @@ def episodes_section(
     total = len(dataset)
     told = f"{len(drawn)} of {total} episodes are drawn below"
     if len(drawn) < total:
-        told += "; choose others with --episodes, e.g. --episodes 3,7,20-29 or all"
+        told += "; robot-rl inspect --episodes draws others, e.g. --episodes 3,7,20-29 or all"
     told += ". Green is success, red are the steps of errors and warnings."
     parts = [f"{n} of {size}" for n, size in _shown(inspection) if n < size]
     if parts:
