@@ -30,13 +30,14 @@ class Match:
     same: float  # share of episodes whose own best shift is within a step of it
     at_edge: bool  # the best shift is the last one looked at: no peak
     mutual: bool  # no other action channel agrees better with that part of the state
+    rival: float  # the best correlation beyond the peak's flanks: as high as the peak where motion repeats
 
 
 def lag(state: Signal, action: Signal, fps: float) -> list[Finding]:
     """Actions that come after the changes they should cause, or states that answer late."""
     leads, lates = [], []
     for match in matches(state, action, fps):
-        if match.agreement < AGREE or match.same < SAME or match.at_edge or not match.mutual:
+        if not _speaks(match):
             continue
         seconds = match.shift / fps
         if match.shift < 0 and match.agreement - match.expected >= CLEARER:
@@ -44,6 +45,12 @@ def lag(state: Signal, action: Signal, fps: float) -> list[Finding]:
         elif match.shift >= 2 and seconds >= LATE_SECONDS and match.agreement - match.expected >= CLEARER:
             lates.append((match, seconds))
     return [*_told(state, action, leads, True), *_told(state, action, lates, False)]
+
+
+def _speaks(match: Match) -> bool:
+    """Whether the best shift is a clear peak, alike in most episodes, and no other pair explains it."""
+    clear = match.agreement >= AGREE and match.agreement - match.rival >= CLEARER and not match.at_edge
+    return clear and match.mutual and match.same >= SAME
 
 
 def _told(state: Signal, action: Signal, found: list[tuple[Match, float]], leads: bool) -> list[Finding]:
@@ -166,5 +173,15 @@ def _best(
             float((np.abs(own - shifts[row]) <= 1).mean()),
             bool(row in (0, len(shifts) - 1)),
             bool(pooled[row, k] >= strongest[parts[int(k)]]),
+            _rival(pooled[:, k], int(row)),
         )
     return best
+
+
+def _rival(pooled: np.ndarray, peak: int) -> float:
+    """The largest correlation (shifts,) beyond where it first falls below half of that at `peak`."""
+    low = np.flatnonzero(pooled < pooled[peak] / 2)
+    before, after = low[low < peak], low[low > peak]
+    beyond = np.ones(len(pooled), bool)
+    beyond[(before[-1] if len(before) else 0) : (after[0] if len(after) else len(pooled) - 1) + 1] = False
+    return float(pooled[beyond].max(initial=0.0))

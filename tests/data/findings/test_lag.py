@@ -66,3 +66,8 @@ def test_what_another_action_explains_better_is_no_finding():
     actions = np.stack([motions[:, 0], shifted(motions, -5)[:, 0]], 1)
     state = signal("state", states[:, :1], 8, parts=["x"])
     assert lag(state, signal("action", actions, 8, parts=["a", "b"]), FPS) == []
+
+
+def test_motion_that_repeats_has_no_shift_of_its_own():
+    time = np.tile(np.arange(100) / FPS, 8)[:, None] * 2 * np.pi * np.array([2.5, 4])
+    assert lag(signal("state", np.sin(time), 8), signal("action", np.cos(time - 1), 8), FPS) == []
