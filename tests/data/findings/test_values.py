@@ -80,6 +80,14 @@ def test_rests_are_not_stuck():
     assert stuck(action, state, FPS) == []
 
 
+def test_what_often_rests_and_leaps_is_a_habit():
+    states, actions = robot()
+    for start in range(0, 400, 100):  # half of the episodes
+        states[start + 30 : start + 60, 1] = states[start + 30, 1]
+    state, action = both(states, actions)
+    assert stuck(state, action, FPS) == []
+
+
 def test_clipped():
     states, actions = robot()
     state = signal("state", np.clip(states, -0.8, 5), 8)
@@ -95,6 +103,13 @@ def test_a_gripper_and_a_rest_at_the_end_of_a_range_are_not_clipped():
     gripper = np.sign(states[:, 0])
     rest = np.tile(np.maximum(np.linspace(1, -0.5, 100), 0) ** 2, 8)  # slows down and rests at its smallest
     assert clipped(signal("state", np.stack([gripper, rest], 1), 8)) == []
+
+
+def test_a_motion_that_brakes_before_its_end_is_not_clipped():
+    path = np.cumsum(np.concatenate([np.full(60, -1.0), [-0.5, -0.4, -0.3], np.zeros(37)]))
+    assert clipped(signal("state", np.tile(path, 8), 8)) == []
+    sudden = np.maximum(np.cumsum(np.full(100, -1.0)), -60.2)
+    assert len(clipped(signal("state", np.tile(sudden, 8), 8))) == 1
 
 
 def test_still():
