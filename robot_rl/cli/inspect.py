@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from robot_rl.cli.common import table
+from robot_rl.cli.common import progress_so_far, table
 from robot_rl.errors import BadInput
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ def main(config: Config) -> None:
     if page is not None:
         from robot_rl.report.inspection import write_inspection
 
-        print(f"\npage: {write_inspection(page, ds, inspection, chosen, config.camera)}")
+        with progress_so_far("drawing", "episodes") as report:
+            write_inspection(page, ds, inspection, chosen, config.camera, report)
+        print(f"\npage: {page}")
     if folder is not None:
         _write_rerun(folder, ds, inspection, chosen, config.camera)
 

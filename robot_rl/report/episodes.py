@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -129,12 +129,19 @@ def told(dataset: Dataset, index: int, inspection: Inspection) -> str:
 
 
 def drawings(
-    dataset: Dataset, inspection: Inspection, episodes: Sequence[int], camera: str | None
+    dataset: Dataset,
+    inspection: Inspection,
+    episodes: Sequence[int],
+    camera: str | None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Details | Callout]:
-    """A part to open for each episode; a video that cannot be read is said instead of its pictures."""
+    """A part to open for each episode; a video that cannot be read is said instead of its pictures.
+
+    `progress(done, total)` is called after each drawing.
+    """
     found: list[Details | Callout] = []
     chosen = channels_of(inspection)
-    for index in episodes:
+    for done, index in enumerate(episodes, 1):
         line, notes = told(dataset, index, inspection), []
         try:
             image = episode_timeline(dataset, index, inspection, camera, chosen)
@@ -142,6 +149,8 @@ def drawings(
             notes.append(Callout("warn", f"No pictures: {error}"))
             image = episode_timeline(dataset, index, inspection, None, chosen)
         found.append(Details(line, [*notes, Figure(image, "")], open=len(episodes) <= _OPEN))
+        if progress:
+            progress(done, len(episodes))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,13 +38,14 @@ def write_inspection(
     inspection: Inspection,
     episodes: Sequence[int] | None = None,
     camera: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write the page: `episodes` (default some) are drawn with pictures of `camera` (default the first)."""
     drawn = choose(dataset, inspection, DRAWN) if episodes is None else list(episodes)
     sections = [
         overview_section(dataset, inspection),
         findings_section(dataset, inspection),
-        episodes_section(dataset, inspection, drawn, camera_of(dataset, camera)),
+        episodes_section(dataset, inspection, drawn, camera_of(dataset, camera), progress),
         rates_section(dataset, inspection),
         histogram_section(inspection),
         *origin_section(dataset),
@@ -120,7 +121,11 @@ def told_of(finding: Finding) -> str:
 
 
 def episodes_section(
-    dataset: Dataset, inspection: Inspection, drawn: Sequence[int], camera: str | None
+    dataset: Dataset,
+    inspection: Inspection,
+    drawn: Sequence[int],
+    camera: str | None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Section:
     """All episodes in one plot and one table, some of them drawn."""
     returns, success = returns_of(dataset), success_of(dataset)
@@ -137,7 +142,9 @@ def episodes_section(
     more = f"; the first {_LISTED} of {total}" if total > _LISTED else ""
     listed = Details(f"All episodes as a table{more}", [Table(headers, rows, align="rrrrlll")])
     overview = Figure(episode_overview(dataset.lengths, returns, success), "All episodes, in their order.")
-    return Section("Episodes", overview, listed, Text(told), *drawings(dataset, inspection, drawn, camera))
+    return Section(
+        "Episodes", overview, listed, Text(told), *drawings(dataset, inspection, drawn, camera, progress)
+    )
 
 
 def _shown(inspection: Inspection) -> list[tuple[int, int]]:
