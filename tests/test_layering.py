@@ -50,6 +50,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "ament_index_python": {"deploy/ros_launch.py"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
+    "rerun": {"report"},
     "pyarrow": {"data"},
     "av": {"data", "report/video.py"},
     "h5py": {"data"},

@@ -9,9 +9,10 @@ import numpy as np
 
 from robot_rl.data.store import Dataset
 from robot_rl.report import figures
-from robot_rl.report.filmstrip import filmstrip, frame_steps
+from robot_rl.report.filmstrip import filmstrip
 from robot_rl.report.page import Callout, Figure, Section, Table, Text
 from robot_rl.report.statistics import accuracy_by_quantile, order_within_episodes
+from robot_rl.report.timeline import frame_steps
 
 _ENOUGH = 10  # decided pairs, for a picture of accuracy by gap
 MEASURES = {

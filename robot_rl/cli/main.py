@@ -24,7 +24,14 @@ VERBS = {
     ),
     "collect": ("robot_rl.cli.collect", "Collect a dataset of chosen quality in simulation."),
     "import": ("robot_rl.cli.import_", "Bring a dataset of another format into robot-rl's own."),
-    "inspect": ("robot_rl.cli.inspect", "Print what a dataset holds: episodes, ranges, rewards, labels."),
+    "inspect": (
+        "robot_rl.cli.inspect",
+        "Show what a dataset holds and what is wrong with it: text, a page, or for the Rerun viewer.",
+    ),
+    "edit": (
+        "robot_rl.cli.edit",
+        "Make a new dataset from others: filter, split, merge, resample or crop.",
+    ),
     "label": (
         "robot_rl.cli.label",
         "Label a dataset from one sentence: preferences, a reward, a new version.",
@@ -44,7 +51,7 @@ VERBS = {
         "robot_rl.cli.deploy",
         "Run a policy on a robot over ROS 2, or on a simulated one behind the same topics.",
     ),
-    "report": ("robot_rl.cli.report", "Write one page on a labeled dataset and the policies trained on it."),
+    "report": ("robot_rl.cli.report", "Write one page on a labeling, a training run or an online run."),
 }
 _INTERRUPTED = "what was finished is saved; the same command continues from there"
 

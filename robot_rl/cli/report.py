@@ -1,43 +1,71 @@
-"""`robot-rl report`: one page on a labeled dataset and on the policies that were trained on it."""
+"""`robot-rl report`: one page on what a command left: a labeling, a training run or an online run."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
+
+if TYPE_CHECKING:
+    from robot_rl.report.page import Section
 
 
 @dataclass(frozen=True)
 class Config:
-    """Write a self-contained HTML page on a labeling and, if given, on policies trained on it."""
+    """Write a self-contained HTML page on a labeling, a training run or an online run, and on its data."""
 
-    labeling: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LABELING")]
-    """Folder that `robot-rl label` wrote, with label.json and dataset/."""
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder that `robot-rl label`, `train` or `finetune` wrote (label.json, train.jsonl or online.jsonl)."""
     policies: tuple[Path, ...] = ()
-    """Folders of policies; their action error on held-out episodes and their success are shown."""
+    """Folders of further policies; their action error on held-out episodes and their success are shown."""
+    data: Path | None = None
+    """Dataset that the run learned from, where it has moved since; default as the run says."""
     out: Path | None = None
-    """The page; default LABELING/report.html."""
+    """The page; default RUN/report.html."""
 
 
 def main(config: Config) -> None:
     """Write the page and print its path."""
     from robot_rl import __version__
+    from robot_rl.cli.run_report import run_page
+    from robot_rl.errors import BadInput
+    from robot_rl.report.page import write_page
+
+    if (config.run / "label.json").exists():
+        title, subtitle, sections, seed = _labeling(config)
+    elif any((config.run / name).exists() for name in ("train.jsonl", "online.jsonl")):
+        title, subtitle, sections, seed = run_page(config.run, config.data)
+    else:
+        raise BadInput(
+            f"{config.run}: holds no label.json, train.jsonl or online.jsonl; `robot-rl label`, `train` or "
+            "`finetune` writes one"
+        )
+    if config.policies:
+        sections.append(policies_section(config.policies))
+    out = config.out or config.run / "report.html"
+    write_page(out, title, subtitle, sections, footer=f"robot_rl {__version__} · seed {seed}")
+    print(out)
+
+
+def _labeling(config: Config) -> tuple[str, str, list[Section], int]:
+    """Title, subtitle, sections and seed of the page on a labeling."""
     from robot_rl.cli.label_report import labels_section, reward_section
+    from robot_rl.cli.run_report import data_sections
     from robot_rl.data.store import Dataset
     from robot_rl.errors import BadInput
-    from robot_rl.report.page import Callout, Section, write_page
+    from robot_rl.report.page import Callout, Section
 
-    path = config.labeling / "label.json"
+    path = config.run / "label.json"
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise BadInput(
             f"{path}: not a labeling ({type(error).__name__}); `robot-rl label` writes one"
         ) from error
-    labeled = Dataset.open(config.labeling / "dataset")
+    labeled = Dataset.open(config.run / "dataset")
     notes = [Callout("warn", note) for note in found["notes"]] or [
         Callout("info", f"Judge: {found['encoder']}.")
     ]
@@ -45,18 +73,13 @@ def main(config: Config) -> None:
         Section("", *notes),
         labels_section(found, labeled, found["task"]),
         reward_section(labeled, found["camera"]),
+        *data_sections(labeled, found["camera"]),
     ]
-    if config.policies:
-        sections.append(policies_section(config.policies))
-    out = config.out or config.labeling / "report.html"
-    subtitle = f"Labels by {found['labeler']} and the reward learned from them, on {config.labeling.name}."
-    write_page(
-        out, found["task"], subtitle, sections, footer=f"robot_rl {__version__} · seed {found['seed']}"
-    )
-    print(out)
+    subtitle = f"Labels by {found['labeler']} and the reward learned from them, on {config.run.name}."
+    return found["task"], subtitle, sections, found["seed"]
 
 
-def policies_section(policies: tuple[Path, ...]):
+def policies_section(policies: tuple[Path, ...]) -> Section:
     """List each policy's action error on held-out episodes and its success, where they were measured."""
     from robot_rl.errors import BadInput
     from robot_rl.report.page import Section, Table
@@ -66,7 +89,7 @@ def policies_section(policies: tuple[Path, ...]):
         if not (folder / "policy.json").exists():
             raise BadInput(f"{folder}: holds no policy.json; `robot-rl train` writes one")
         spec = json.loads((folder / "policy.json").read_text())
-        error, success = _read(folder / "action_error.json"), _read(folder / "evaluation.json")
+        error, success = read(folder / "action_error.json"), read(folder / "evaluation.json")
         rows.append([
             folder.name,
             spec["algorithm"],
@@ -82,5 +105,6 @@ def policies_section(policies: tuple[Path, ...]):
     )
 
 
-def _read(path: Path) -> dict | None:
+def read(path: Path) -> dict | None:
+    """What a result file holds, None where there is none."""
     return json.loads(path.read_text()) if path.exists() else None

@@ -170,7 +170,7 @@ def _write_extras(staged: Sequence[Path], spec: DatasetSpec, root: Path) -> None
     table = pa.concat_tables(tables, promote_options="default")
     table = table.add_column(0, "episode_index", pa.array(np.arange(len(staged))))
     write_table(table, root / layout.OWN_TABLE)
-    write_dataset_extra(DatasetExtra(spec.metadata), root / layout.OWN_JSON)
+    write_dataset_extra(DatasetExtra(spec.metadata, spec.provenance), root / layout.OWN_JSON)
 
 
 def _info(

@@ -34,6 +34,11 @@ class VideoCamera:
     def __init__(self, dataset: Dataset, name: str, key: str, pool: VideoPool):
         self._dataset, self._name, self._key, self._pool = dataset, name, key, pool
 
+    @property
+    def key(self) -> str:
+        """The feature's name, such as "observation.images.front"."""
+        return self._key
+
     def _file(self, index: int) -> Path:
         dataset, row = self._dataset, self._dataset.episodes[index]
         return layout.fill(

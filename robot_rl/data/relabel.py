@@ -106,7 +106,7 @@ def _write_data(dataset: Dataset, root: Path, columns: Mapping[str, np.ndarray])
         target.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             writer = None
-            for table in _row_groups(path):
+            for table in row_groups(path):
                 table = _with_columns(dataset, table, columns)
                 if writer is None:
                     made = pq.ParquetWriter(target, table.schema, compression="snappy")
@@ -114,7 +114,7 @@ def _write_data(dataset: Dataset, root: Path, columns: Mapping[str, np.ndarray])
                 writer.write_table(table)
 
 
-def _row_groups(path: Path) -> Iterator[pa.Table]:
+def row_groups(path: Path) -> Iterator[pa.Table]:
     """Read a data file part by part, as it was written; a file without rows is one empty part.
 
     The memory it takes is that of one part (an episode in our files and LeRobot's), whatever the file's size.

@@ -31,6 +31,7 @@ class DatasetSpec:
         default_factory=dict
     )  # further observations: names of parts
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] | None = None  # of a version made from another dataset
 
     def check(self) -> None:
         """Raise BadInput where a name or size cannot be stored."""

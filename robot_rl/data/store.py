@@ -31,6 +31,7 @@ class Dataset:
         self.lengths = np.array([row["length"] for row in episodes], np.int64)  # (E,)
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])  # (E,) first frame of each episode
         self._columns: dict[str, np.ndarray] = {}
+        self._finite: set[str] = set()  # columns that were checked
         self._pool = VideoPool()
         self._cameras: dict[str, CameraSource] = {}
 
@@ -66,7 +67,7 @@ class Dataset:
         return Episode(
             observations,
             self.column(layout.ACTION)[rows],
-            self._task(index),
+            self.task(index),
             self.info.fps,
             self.column(layout.REWARD)[rows] if self.info.has_rewards else None,
             self.column(layout.SUCCESS)[rows] if self.info.has_success else None,
@@ -76,11 +77,13 @@ class Dataset:
             extra.metadata,
         )
 
-    def _task(self, index: int) -> str:
-        return self._tasks[int(self.column("task_index")[self.starts[index]])]
+    def task(self, index: int) -> str:
+        """The task of episode `index`, in words."""
+        return self.tasks[int(self.column("task_index")[self.starts[index]])]
 
     @cached_property
-    def _tasks(self) -> dict[int, str]:
+    def tasks(self) -> dict[int, str]:
+        """The tasks' texts by the number that the column "task_index" holds."""
         return read_tasks(self.root / layout.TASKS)
 
     @cached_property
@@ -97,8 +100,11 @@ class Dataset:
             for c, f in places
         ]
 
-    def column(self, name: str) -> np.ndarray:
-        """One column over all frames: (N,) or (N, K), floats as float32; BadInput if there is none."""
+    def column(self, name: str, finite: bool = True) -> np.ndarray:
+        """One column over all frames: (N,) or (N, K), floats as float32; BadInput if there is none.
+
+        States, actions and rewards that are not finite are refused, unless `finite` is False.
+        """
         if name not in self._columns:
             if name not in self.info.features or self.info.features[name].get("dtype") in ("video", "image"):
                 known = [k for k, f in self.info.features.items() if f.get("dtype") not in ("video", "image")]
@@ -107,9 +113,10 @@ class Dataset:
             if not self._in_order:
                 values = values[self.order]
             values.flags.writeable = False
-            if name in (layout.STATE, layout.ACTION, layout.REWARD):
-                self._check_finite(name, values)
             self._columns[name] = values
+        if finite and name in (layout.STATE, layout.ACTION, layout.REWARD) and name not in self._finite:
+            self._check_finite(name, self._columns[name])
+            self._finite.add(name)
         return self._columns[name]
 
     def _read_column(self, name: str) -> np.ndarray:

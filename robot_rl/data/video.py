@@ -178,6 +178,11 @@ class VideoFrames(Frames):
         times = self.from_timestamp + np.asarray(indices) / self.fps
         return reader.read(reader.positions(times, self.fps))
 
+    def cut(self, first: int, stop: int) -> VideoFrames:
+        """The frames `first` to `stop` - 1, still in their file."""
+        begin = self.from_timestamp + first / self.fps
+        return VideoFrames(self.path, self.shape[1:3], begin, stop - first, self.fps, self._pool)
+
     def file_range(self) -> tuple[int, int]:
         """First frame number in the file and the one after the last."""
         reader = self._pool.reader(self.path)

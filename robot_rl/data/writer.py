@@ -52,6 +52,7 @@ class DatasetWriter:
         vectors: Mapping[str, Sequence[str]] | None = None,
         encoding: Encoding | None = None,
         limits: Limits | None = None,
+        provenance: Mapping[str, Any] | None = None,
     ):
         """Take the rate (Hz), names of parts, cameras as {name: (height, width)} and label columns."""
         self.path = Path(os.path.abspath(path))
@@ -64,6 +65,7 @@ class DatasetWriter:
             tuple(labels),
             {name: tuple(parts) for name, parts in (vectors or {}).items()},
             dict(metadata or {}),
+            None if provenance is None else dict(provenance),
         )
         self.spec.check()
         self._encoding, self._limits = encoding or Encoding(), limits or Limits()

@@ -125,6 +125,7 @@ class Callout:
 
     level: Literal["info", "warn"]
     text: str
+    title: str = ""
     kind: ClassVar[str] = "callout"
 
 
@@ -137,7 +138,17 @@ class Code:
     kind: ClassVar[str] = "code"
 
 
-Block = Text | Table | Figure | Video | KeyFigures | Callout | Code
+@dataclass(frozen=True)
+class Details:
+    """Blocks that a reader opens by a click on the summary, for what is long."""
+
+    summary: str
+    blocks: Sequence[Block]
+    open: bool = False
+    kind: ClassVar[str] = "details"
+
+
+Block = Text | Table | Figure | Video | KeyFigures | Callout | Code | Details
 
 
 @dataclass(frozen=True, init=False)

@@ -168,7 +168,7 @@ def test_broken_recordings(tmp_path, capsys, changes, told):
 def test_what_is_no_policy_no_labeling_and_no_reward_model(data, tmp_path, capsys):
     pytest.importorskip("metaworld")
     assert "policy.json cannot be read" in fails(capsys, "evaluate", data)
-    assert "label.json: not a labeling" in fails(capsys, "report", data)
+    assert "holds no label.json, train.jsonl or online.jsonl" in fails(capsys, "report", data)
     told = fails(capsys, "reward", data, "--model", tmp_path / "none", "--out", tmp_path / "out")
     assert "config.yaml" in told and "cannot be read" in told
     (data / "policy.json").write_text(json.dumps({"format_version": 99}))
