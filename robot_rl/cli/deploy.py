@@ -38,8 +38,11 @@ class Config:
     """ROS namespace of all nodes and topics."""
     duration: float | None = None
     """Seconds after which to end; default: until Ctrl-C."""
+    view: bool = True
+    """Show state, rate, times and limits hit, and hear keys: enable, e-stop, reset; plain lines without a
+    terminal. Not with --trials."""
     logs: Path | None = None
-    """Folder for what each node prints; default: this terminal."""
+    """Folder for what each node prints; default: RUN/logs with the view, this terminal without."""
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print nodes, topics and the mapping between policy and robot, check the fit, and start nothing."""
 
@@ -65,6 +68,7 @@ def main(config: Config) -> None:
         trials=config.trials,
         results=str(results) if config.trials else "",
         namespace=config.namespace,
+        view=config.view and not config.trials,
     )
     specs = nodes(deployment)
     if config.dry_run:
@@ -82,7 +86,8 @@ def run_nodes(config: Config, contract, specs) -> None:
 
     env = environment(contract.simulated is not None, bool(contract.cameras))
     end = None if config.duration is None else time.monotonic() + config.duration
-    with Processes(specs, config.namespace, env, config.logs) as processes:
+    logs = config.logs or (config.policy / "logs" if config.view and not config.trials else None)
+    with Processes(specs, config.namespace, env, logs) as processes:
         status = processes.wait(lambda: end is None or time.monotonic() < end)
     if status == 2:
         raise BadInput("deploy: a node refused its input, see above; all nodes were stopped")

@@ -23,6 +23,7 @@ class NodeSpec:
     executable: str  # of the package; also the node's name
     parameters: dict[str, Value] = field(default_factory=dict)
     essential: bool = True  # the whole graph ends when it ends
+    terminal: bool = False  # it talks to the person at the terminal
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Deployment:
     trials: int = 0  # a simulation only: episodes to play, then end
     results: str = ""  # file of the trials' results
     namespace: str = ""
+    view: bool = False  # show what goes on in the terminal
 
 
 def nodes(deployment: Deployment) -> list[NodeSpec]:
@@ -55,6 +57,8 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     found.append(NodeSpec("policy_node", {**common, **policy}))
     if deployment.trials:
         found.append(NodeSpec("trial_node", _trials(deployment, contract, common)))
+    if deployment.view:
+        found.append(NodeSpec("monitor_node", terminal=True))
     return found
 
 

@@ -68,11 +68,12 @@ class Processes:
             self._log.mkdir(parents=True, exist_ok=True)
         for spec in self._specs:
             line = command(spec, self._namespace, Path(self._folder.name))
-            out = (self._log / f"{spec.executable}.log").open("wb") if self._log else None
+            quiet = self._log is not None and not spec.terminal
+            out = (self._log / f"{spec.executable}.log").open("wb") if quiet else None
             # A session of their own: the terminal's Ctrl-C must reach us alone, for the order of the end.
             self.children[spec.executable] = subprocess.Popen(
                 line, env=dict(self._env), stdout=out, stderr=subprocess.STDOUT if out else None,
-                stdin=subprocess.DEVNULL, start_new_session=True,
+                stdin=None if spec.terminal else subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
             if out:
                 out.close()
