@@ -14,6 +14,7 @@ def generate_launch_description():
             "task": "",
             "seed": "0",
             "enable": "true",
+            "realtime": "false",
             "namespace": "",
         }
     )

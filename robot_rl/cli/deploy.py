@@ -38,6 +38,8 @@ class Config:
     """ROS namespace of all nodes and topics."""
     duration: float | None = None
     """Seconds after which to end; default: until Ctrl-C."""
+    realtime: bool = False
+    """Run guard and policy at real-time priority (Linux; needs the right to: `ulimit -r`)."""
     view: bool = True
     """Show state, rate, times and limits hit, and hear keys: enable, e-stop, reset; plain lines without a
     terminal. Not with --trials."""
@@ -68,6 +70,7 @@ def main(config: Config) -> None:
         trials=config.trials,
         results=str(results) if config.trials else "",
         namespace=config.namespace,
+        realtime=config.realtime,
         view=config.view and not config.trials,
     )
     specs = nodes(deployment)

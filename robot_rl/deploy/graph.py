@@ -39,6 +39,7 @@ class Deployment:
     trials: int = 0  # a simulation only: episodes to play, then end
     results: str = ""  # file of the trials' results
     namespace: str = ""
+    realtime: bool = False  # guard and policy before everything else on the machine
     view: bool = False  # show what goes on in the terminal
 
 
@@ -52,9 +53,10 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
         task = {"task": deployment.task} if deployment.task else {}
         found.append(NodeSpec("sim_robot_node", {**common, **task, "seed": deployment.seed}))
     guard = {"auto_enable": True} if deployment.enable else {}
-    found.append(NodeSpec("guard_node", {**common, **guard}))
+    realtime = {"realtime": True} if deployment.realtime else {}
+    found.append(NodeSpec("guard_node", {**common, **guard, **realtime}))
     policy = {"policy": str(Path(deployment.policy).resolve()), "runtime": deployment.runtime}
-    found.append(NodeSpec("policy_node", {**common, **policy}))
+    found.append(NodeSpec("policy_node", {**common, **policy, **realtime}))
     if deployment.trials:
         found.append(NodeSpec("trial_node", _trials(deployment, contract, common)))
     if deployment.view:

@@ -41,6 +41,7 @@ ARGUMENTS: Mapping[str, tuple[str, list[str] | None]] = {
     "task": ("Simulated robots: another task than the contract's.", None),
     "seed": ("Simulated robots: seed of the first episode.", None),
     "enable": ("Simulated robots: start moving at once. Hardware is enabled by a person.", ["true", "false"]),
+    "realtime": ("Guard and policy at real-time priority, where permitted.", ["true", "false"]),
     "namespace": ("ROS namespace of all nodes and topics.", None),
 }
 
@@ -84,8 +85,8 @@ def deployment_of(asked: Mapping[str, str]) -> Deployment:
                 values[name] = kind(values[name])
             except ValueError:
                 raise BadInput(f"{name}: must be a whole number, not '{values[name]}'") from None
-    if "enable" in values:
-        values["enable"] = values["enable"] == "true"
+    for name in {"enable", "realtime"} & set(values):
+        values[name] = values[name] == "true"
     known = {field.name for field in fields(Deployment)}
     return Deployment(**{name: value for name, value in values.items() if name in known})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -27,6 +28,8 @@ RELIABLE = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=Reli
 LATCHED = QoSProfile(
     depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE
 )
+
+_PRIORITY = 20  # below the kernel's own threads for interrupts
 
 WISH, EXECUTED = "policy/wish", "guard/executed"  # JointState: action names, values in the policy's units
 NEW_WEIGHTS, STATE = "policy/new_weights", "guard/state"  # String
@@ -61,6 +64,16 @@ def diagnose(node: Node, publisher: Publisher, name: str, level: bytes, told: st
 def parameter(node: Node, name: str, default: Any) -> Any:
     """Declare a parameter and return its value."""
     return node.declare_parameter(name, default).value
+
+
+def prioritise(node: Node) -> None:
+    """With the parameter `realtime`, run before all that is not real-time (SCHED_RR), where permitted."""
+    if not parameter(node, "realtime", False):
+        return
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(_PRIORITY))
+    except PermissionError:
+        node.get_logger().warning("realtime: not permitted; allow it with `ulimit -r` or limits.conf rtprio")
 
 
 def stamp_of(message: Any) -> float | None:

@@ -30,6 +30,7 @@ class GuardNode(Node):
         super().__init__("guard_node")
         self.contract = common.contract_of(self)
         self.guard = Guard(self.contract)
+        common.prioritise(self)
         self._auto = common.parameter(self, "auto_enable", False)
         if self._auto and self.contract.hardware:
             raise BadInput(f"auto_enable: '{self.contract.name}' is hardware; a person enables it (~/enable)")

@@ -31,6 +31,7 @@ from robot_rl_deployment.common import (
     diagnose,
     message_class,
     parameter,
+    prioritise,
     run,
 )
 
@@ -41,6 +42,7 @@ class PolicyNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("policy_node")
         self.contract = contract_of(self)
+        prioritise(self)
         self._run = parameter(self, "policy", "")
         self._runtime = parameter(self, "runtime", "auto")
         self._auto = parameter(self, "auto_activate", True)
