@@ -38,6 +38,11 @@ def check_name(name: str, where: str) -> str:
     return name
 
 
+def safe_name(name: str) -> str:
+    """A name like `name` that `check_name` allows: other characters become '_'."""
+    return re.sub(r"[^A-Za-z0-9_.\-]", "_", name).replace("..", "_").lstrip(".-") or "_"
+
+
 def inside(root: Path, relative: str, where: str) -> Path:
     """Join a path that a file names to `root`; BadInput if it would leave the folder."""
     path = PurePosixPath(relative)

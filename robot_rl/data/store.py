@@ -17,32 +17,42 @@ from robot_rl.data.extras import EpisodeExtra, read_extras
 from robot_rl.data.images import CameraSource, open_camera
 from robot_rl.data.info import DatasetInfo, check_is_dataset, read_episodes, read_info
 from robot_rl.data.tables import read_table, read_tasks, to_numpy
-from robot_rl.data.video import VideoPool
+from robot_rl.data.video import CACHE_MB, VideoPool
 from robot_rl.errors import BadInput, nearest
 
 
 class Dataset:
     """A dataset on disk; open it with `Dataset.open`. Arrays it returns are shared and read-only."""
 
-    def __init__(self, root: Path, raw: Mapping[str, Any], info: DatasetInfo, episodes: list[dict[str, Any]]):
-        self.root, self.info = root, info
+    def __init__(
+        self,
+        root: Path,
+        raw: Mapping[str, Any],
+        info: DatasetInfo,
+        episodes: list[dict[str, Any]],
+        cache_mb: float = CACHE_MB,
+    ):
+        self.root, self.info, self.cache_mb = root, info, cache_mb
         self.raw = raw  # meta/info.json as it is
         self.episodes = episodes  # rows of meta/episodes without statistics
         self.lengths = np.array([row["length"] for row in episodes], np.int64)  # (E,)
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])  # (E,) first frame of each episode
         self._columns: dict[str, np.ndarray] = {}
-        self._pool = VideoPool()
+        self._pool = VideoPool(cache_mb=cache_mb)
         self._cameras: dict[str, CameraSource] = {}
 
     @classmethod
-    def open(cls, path: str | Path) -> Dataset:
-        """Open the dataset at `path`; BadInput if it is none, unfinished, broken or of another version."""
+    def open(cls, path: str | Path, *, cache_mb: float = CACHE_MB) -> Dataset:
+        """Open the dataset at `path`; BadInput if it is none, unfinished, broken or of another version.
+
+        `cache_mb` bounds the decoded frames, and for pictures in Parquet the encoded ones, that it keeps.
+        """
         root = Path(path)
         check_is_dataset(root)
         raw = layout.read_json(root / layout.INFO)
         layout.check_version(raw, root / layout.INFO)
         episodes = read_episodes(root)
-        return cls(root, raw, read_info(root, raw, episodes), episodes)
+        return cls(root, raw, read_info(root, raw, episodes), episodes, cache_mb)
 
     def __len__(self) -> int:
         return len(self.episodes)
@@ -104,7 +114,7 @@ class Dataset:
                 known = [k for k, f in self.info.features.items() if f.get("dtype") not in ("video", "image")]
                 raise BadInput(f"{self.root} has no column '{name}'.{nearest(name, known)}")
             values = self._read_column(name)
-            if not self._in_order:
+            if not self.in_order:
                 values = values[self.order]
             values.flags.writeable = False
             if name in (layout.STATE, layout.ACTION, layout.REWARD):
@@ -159,7 +169,7 @@ class Dataset:
         return np.argsort(self._read_column("index"), kind="stable")
 
     @cached_property
-    def _in_order(self) -> bool:
+    def in_order(self) -> bool:
         """Whether the data files hold the frames in order, so that no column has to be copied."""
         index = self._read_column("index")
         return bool((index[1:] > index[:-1]).all())

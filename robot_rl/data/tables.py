@@ -55,8 +55,8 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             yield file
     except FileNotFoundError as error:
         raise BadInput(f"{path} is missing; the dataset is incomplete, fetch or import it again") from error
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, pa.ArrowException, ValueError, OverflowError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(
             f"{path} is not a readable Parquet file ({reason}); fetch or import it again"
         ) from error
@@ -75,16 +75,56 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         return table if columns is None else table.select(list(columns))
 
 
+def read_rows(path: Path, columns: Sequence[str], rows: np.ndarray) -> pa.Table:
+    """Read some columns at `rows` (n,) int64 of a Parquet file, touching only the row groups of them."""
+    with _opened(path) as file:
+        known = file.schema_arrow.names
+        for name in columns:
+            if name not in known:
+                raise BadInput(f"{path}: has no column '{name}'.{nearest(name, known)}")
+        counts = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        groups = np.unique(np.searchsorted(starts, rows, "right") - 1)
+        table = file.read_row_groups(groups.tolist(), list(columns), use_threads=False)
+        before = np.zeros(len(starts), np.int64)  # rows of chosen groups before each group
+        before[groups] = np.cumsum([0, *(counts[g] for g in groups[:-1])])
+        group = np.searchsorted(starts, rows, "right") - 1
+        at = before[group] + rows - starts[group]
+        if len(at) and (np.diff(at) == 1).all():
+            return table.slice(int(at[0]), len(at)).select(list(columns))
+        return table.take(at).select(list(columns))
+
+
 def column_names(path: Path) -> list[str]:
     """The names of a Parquet file's columns, without reading them."""
     with _opened(path) as file:
         return file.schema_arrow.names
 
 
-def row_count(path: Path) -> int:
-    """How many rows a Parquet file has, without reading them."""
+def read_ipc(path: Path) -> pa.Table:
+    """Read an Arrow IPC (Feather) file; BadInput where it is missing or damaged."""
+    try:
+        with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as reader:
+            table = reader.read_all()
+            table.validate(full=True)
+            return table
+    except FileNotFoundError as error:
+        raise BadInput(f"{path} is missing; fetch the dataset again") from error
+    except (OSError, pa.ArrowException, ValueError, OverflowError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"{path} is not a readable Arrow file ({reason}); fetch it again") from error
+
+
+def row_groups(path: Path) -> list[tuple[int, int]]:
+    """(number, rows) of a Parquet file's row groups, without reading them."""
     with _opened(path) as file:
-        return file.metadata.num_rows
+        return [(i, file.metadata.row_group(i).num_rows) for i in range(file.num_row_groups)]
+
+
+def read_row_group(path: Path, group: int, column: str) -> pa.ChunkedArray:
+    """One column of one row group."""
+    with _opened(path) as file:
+        return file.read_row_group(group, [column], use_threads=False).column(0)
 
 
 def write_table(table: pa.Table, path: Path) -> None:

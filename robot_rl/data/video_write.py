@@ -5,7 +5,6 @@ Every frame lies exactly on the grid i / fps, so episode borders in a joined fil
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +14,7 @@ import av
 import numpy as np
 
 from robot_rl.data.episode import Frames
-from robot_rl.data.video import VideoFrames
+from robot_rl.data.video import MAX_PIXELS, VideoFrames
 from robot_rl.errors import BadInput
 
 BATCH = 32  # frames held in memory while encoding
@@ -160,8 +159,15 @@ def encode_png(image: np.ndarray) -> bytes:
 
 def decode_image(data: bytes, where: str) -> np.ndarray:
     """A PNG or JPEG file's bytes as (H, W, 3) uint8 RGB; BadInput names `where`."""
+    name = "mjpeg" if data[:2] == b"\xff\xd8" else "png" if data[:4] == b"\x89PNG" else None
+    if name is None:
+        raise BadInput(f"{where}: is neither a PNG nor a JPEG picture; fetch the dataset again")
     try:
-        with av.open(io.BytesIO(data)) as container:
-            return next(container.decode(video=0)).to_ndarray(format="rgb24")
-    except (av.FFmpegError, StopIteration, OSError) as error:
-        raise BadInput(f"{where}: the image cannot be decoded ({error}); fetch the dataset again") from error
+        context = av.CodecContext.create(name, "r")
+        context.options = {"max_pixels": str(MAX_PIXELS)}
+        context.thread_count = 1
+        frames = [*context.decode(av.Packet(data)), *context.decode(None)]
+        return frames[0].to_ndarray(format="rgb24")
+    except (av.FFmpegError, IndexError, OSError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise BadInput(f"{where}: the image cannot be decoded ({reason}); fetch the dataset again") from error

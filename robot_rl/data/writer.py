@@ -19,7 +19,9 @@ import numpy as np
 import pyarrow as pa
 
 from robot_rl.data import layout
+from robot_rl.data.checksums import write_checksums
 from robot_rl.data.consolidate import Limits, consolidate
+from robot_rl.data.disk import disk_trouble
 from robot_rl.data.episode import IMAGE, Episode, validate_episode
 from robot_rl.data.extras import extra_row
 from robot_rl.data.spec import STAGED, DatasetSpec, staged_episodes, staging_of
@@ -70,7 +72,8 @@ class DatasetWriter:
         self._columns: list[str] | None = None
         layout.check_target(self.path)
         self.staging = staging_of(self.path)
-        self._claim_staging()
+        with disk_trouble(self.staging):
+            self._claim_staging()
 
     def _claim_staging(self) -> None:
         mine = json.loads(layout.to_json(asdict(self.spec)))
@@ -100,6 +103,14 @@ class DatasetWriter:
         self._check(episode, where)
         columns = self._table_columns(episode)
         self._check_columns(list(columns), where)
+        with disk_trouble(self.staging, self._kept):
+            self._write(index, episode, columns, where)
+
+    @property
+    def _kept(self) -> str:
+        return f"the episodes that are done are kept in {self.staging}, and the same call continues"
+
+    def _write(self, index: int, episode: Episode, columns: Mapping[str, np.ndarray], where: str) -> None:
         temporary = self.staging / f".tmp-{index}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         temporary.mkdir()
         try:
@@ -187,14 +198,16 @@ class DatasetWriter:
         staged = list(staged_episodes(self.path).values())
         if not staged:
             raise BadInput(f"{self.path}: no episode was written, so there is no dataset to close")
-        building = layout.building_folder(self.path)
-        try:
-            consolidate(staged, self.spec, building, self._limits)
-            layout.sync_tree(building)
-            os.rename(building, self.path)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-        layout.sync(self.path.parent)
+        with disk_trouble(self.path, self._kept):
+            building = layout.building_folder(self.path)
+            try:
+                consolidate(staged, self.spec, building, self._limits)
+                write_checksums(building)
+                layout.sync_tree(building)
+                os.rename(building, self.path)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
+            layout.sync(self.path.parent)
         self._remove_staging(staged)
 
     def _remove_staging(self, done: Sequence[Path]) -> None:

@@ -6,19 +6,16 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
-import h5py
-
-from robot_rl.data import layout
-from robot_rl.data.episode import Episode, validate_episode
-from robot_rl.data.importers.d4rl import D4rlSource
-from robot_rl.data.importers.lerobot_v21 import LeRobotV21Source
+from robot_rl.data.disk import DiskTrouble
+from robot_rl.data.episode import validate_episode
+from robot_rl.data.importers.detect import FORMATS, SOURCES, detect
+from robot_rl.data.importers.source import Options, Source
 from robot_rl.data.store import Dataset
 from robot_rl.data.writer import DatasetWriter
 from robot_rl.errors import BadInput
 
-FORMATS = {"lerobot_v21": "a LeRobotDataset v2.x folder", "d4rl": "a D4RL HDF5 file"}
+__all__ = ["FORMATS", "ImportReport", "detect", "import_dataset", "import_source"]
 
 
 @dataclass(frozen=True)
@@ -35,41 +32,6 @@ class ImportReport:
     notes: tuple[str, ...]  # what a reader should know: skipped episodes, columns not taken over, ...
 
 
-class Source(Protocol):
-    """One dataset in another format."""
-
-    settings: dict[str, Any]  # of the DatasetWriter
-    notes: list[str]
-
-    def __len__(self) -> int:
-        """The number of episodes."""
-
-    def where(self, index: int) -> str:
-        """What to name in errors about episode `index`."""
-
-    def episode(self, index: int) -> Episode:
-        """Read one episode; BadInput where it is broken."""
-
-
-def detect(src: str | Path) -> str:
-    """Name the format at `src`: "lerobot_v21" or "d4rl"; BadInput where it is neither."""
-    path = Path(src)
-    if not path.exists():
-        raise BadInput(f"{path} does not exist; give {' or '.join(FORMATS.values())}")
-    if path.is_file():
-        if h5py.is_hdf5(path):
-            return "d4rl"
-        raise BadInput(f"{path} is no HDF5 file (or a damaged one); give {' or '.join(FORMATS.values())}")
-    if not (path / layout.INFO).is_file():
-        raise BadInput(f"{path} is no dataset: it has no {layout.INFO}; give {' or '.join(FORMATS.values())}")
-    version = str(layout.read_json(path / layout.INFO).get("codebase_version"))
-    if version.startswith("v2."):
-        return "lerobot_v21"
-    if version.startswith("v3."):
-        raise BadInput(f"{path} is a LeRobotDataset {version} already; it opens as it is, without an import")
-    raise BadInput(f"{path / layout.INFO}: codebase_version is {version!r}; importable are v2.0 and v2.1")
-
-
 def import_dataset(
     src: str | Path,
     dst: str | Path,
@@ -78,39 +40,48 @@ def import_dataset(
     episodes: int | Sequence[int] | None = None,
     resize: tuple[int, int] | None = None,
     fps: float | None = None,
+    mapping: str | Path | None = None,
     on_bad: str = "raise",
     progress: Callable[[int, int], None] | None = None,
 ) -> ImportReport:
     """Import the dataset at `src` into the new folder `dst`.
 
     `task` is the goal in words (required where the source has none), `episodes` the first n or a list of
-    indices, `resize` (height, width) in pixels, `fps` (Hz) for sources that do not say. A broken episode
-    raises BadInput and removes partial output, or with `on_bad="skip"` is left out with a note.
-    `progress(done, total)` is called after each episode. An interrupted import resumes when called again.
+    indices, `resize` (height, width) in pixels, `fps` (Hz) for sources that do not say, `mapping` the file
+    that says what a bag's topics are. A broken episode raises BadInput and removes partial output, or with
+    `on_bad="skip"` is left out with a note. `progress(done, total)` is called after each episode. An
+    interrupted import resumes when called again, and so does one that found the disk full.
     """
+    kind = detect(src)
+    options = Options(task, fps, resize, None if mapping is None else Path(mapping))
+    with SOURCES[kind](Path(src), options) as source:
+        return import_source(source, dst, kind, src, episodes=episodes, on_bad=on_bad, progress=progress)
+
+
+def import_source(
+    source: Source,
+    dst: str | Path,
+    kind: str,
+    src: str | Path,
+    *,
+    episodes: int | Sequence[int] | None = None,
+    on_bad: str = "raise",
+    progress: Callable[[int, int], None] | None = None,
+) -> ImportReport:
+    """Import an open source; arguments as of `import_dataset`."""
     if on_bad not in ("raise", "skip"):
         raise BadInput(f"on_bad is {on_bad!r}; it must be 'raise' or 'skip'")
-    kind = detect(src)
-    with _open(kind, Path(src), task, resize, fps) as source:
-        chosen = _choose(episodes, len(source), src)
-        writer = DatasetWriter(dst, **source.settings)
-        try:
-            notes = _copy(source, writer, chosen, on_bad, progress)
-            writer.close()
-        except Exception:
-            shutil.rmtree(writer.staging, ignore_errors=True)
-            raise
-        return _report(kind, Dataset.open(dst), [*source.notes, *notes])
-
-
-def _open(kind: str, src: Path, task: str | None, resize: tuple[int, int] | None, fps: float | None) -> Any:
-    if kind == "d4rl":
-        if resize is not None:
-            raise BadInput(f"{src} holds no pictures; resize does not apply to D4RL files")
-        return D4rlSource(src, task, fps)
-    if fps is not None:
-        raise BadInput(f"{src}: meta/info.json says the rate; fps only applies to formats that do not")
-    return LeRobotV21Source(src, task, resize)
+    chosen = _choose(episodes, len(source), src)
+    writer = DatasetWriter(dst, **source.settings)
+    try:
+        notes = _copy(source, writer, chosen, on_bad, progress)
+        writer.close()
+    except DiskTrouble:
+        raise
+    except Exception:
+        shutil.rmtree(writer.staging, ignore_errors=True)
+        raise
+    return _report(kind, Dataset.open(dst), [*source.notes, *notes])
 
 
 def _choose(episodes: int | Sequence[int] | None, total: int, src: str | Path) -> list[int]:
@@ -138,6 +109,8 @@ def _copy(
                 episode = source.episode(index)
                 validate_episode(episode, source.where(index))
                 writer.write(index, episode)
+            except DiskTrouble:
+                raise
             except BadInput as error:
                 if on_bad == "raise":
                     raise
