@@ -21,7 +21,10 @@ INTERRUPTED = "the episodes that are done are kept; the same command continues"
 
 @dataclass(frozen=True)
 class Config:
-    """Bring a LeRobot v2.1 folder or a D4RL HDF5 file into a new LeRobotDataset v3 folder."""
+    """Bring a dataset of another format into a new LeRobotDataset v3 folder; the format is found out.
+
+    Importable: LeRobotDataset v2.x and v3, robomimic, D4RL and d3rlpy HDF5, Minari, rosbag2 MCAP, clips.
+    """
 
     src: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
     """Folder or file to import; it is only read."""
@@ -37,18 +40,24 @@ class Config:
     """Scale every camera to HEIGHTxWIDTH pixels, e.g. 224x224; default as they are."""
     on_bad: Literal["raise", "skip"] = "raise"
     """What to do at an episode that breaks a rule: stop and name it, or leave it out and count it."""
+    mapping: Path | None = None
+    """For bags: YAML file that says which topics and message fields are state, actions and cameras."""
+    memory: float | None = None
+    """Memory (GB) that reading may take; default what the machine has."""
 
 
 def main(config: Config) -> None:
     """Import the dataset and print what was understood."""
-    from robot_rl.data.importers import import_dataset
+    from robot_rl.data.importers.isolated import import_isolated
     from robot_rl.data.store import Dataset
 
     if config.episodes is not None and config.episodes < 1:
         raise BadInput(f"--episodes must be at least 1, not {config.episodes}")
+    if config.memory is not None and config.memory <= 0:
+        raise BadInput(f"--memory must be positive, not {config.memory:g}")
     size = parse_size(config.resize)
     with progress_so_far("import", "episodes") as report:
-        imported = import_dataset(
+        imported = import_isolated(
             config.src,
             config.dst,
             task=config.task,
@@ -56,6 +65,8 @@ def main(config: Config) -> None:
             episodes=config.episodes,
             resize=size,
             on_bad=config.on_bad,
+            mapping=None if config.mapping is None else str(config.mapping),
+            memory_gb=config.memory,
             progress=report,
         )
     print(understood(imported.format, Dataset.open(config.dst), imported.notes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,19 +43,32 @@ def import_dataset(
     mapping: str | Path | None = None,
     on_bad: str = "raise",
     progress: Callable[[int, int], None] | None = None,
+    starting: Callable[[int, str], None] | None = None,
+    left_out: Mapping[int, str] | None = None,
 ) -> ImportReport:
     """Import the dataset at `src` into the new folder `dst`.
 
     `task` is the goal in words (required where the source has none), `episodes` the first n or a list of
     indices, `resize` (height, width) in pixels, `fps` (Hz) for sources that do not say, `mapping` the file
     that says what a bag's topics are. A broken episode raises BadInput and removes partial output, or with
-    `on_bad="skip"` is left out with a note. `progress(done, total)` is called after each episode. An
-    interrupted import resumes when called again, and so does one that found the disk full.
+    `on_bad="skip"` is left out with a note. `progress(done, total)` is called after each episode and
+    `starting(index, where)` before it; episodes in `left_out` are not read, with those notes. An interrupted
+    import resumes when called again, and so does one that found the disk full.
     """
     kind = detect(src)
     options = Options(task, fps, resize, None if mapping is None else Path(mapping))
     with SOURCES[kind](Path(src), options) as source:
-        return import_source(source, dst, kind, src, episodes=episodes, on_bad=on_bad, progress=progress)
+        return import_source(
+            source,
+            dst,
+            kind,
+            src,
+            episodes=episodes,
+            on_bad=on_bad,
+            progress=progress,
+            starting=starting,
+            left_out=left_out,
+        )
 
 
 def import_source(
@@ -67,6 +80,8 @@ def import_source(
     episodes: int | Sequence[int] | None = None,
     on_bad: str = "raise",
     progress: Callable[[int, int], None] | None = None,
+    starting: Callable[[int, str], None] | None = None,
+    left_out: Mapping[int, str] | None = None,
 ) -> ImportReport:
     """Import an open source; arguments as of `import_dataset`."""
     if on_bad not in ("raise", "skip"):
@@ -74,7 +89,12 @@ def import_source(
     chosen = _choose(episodes, len(source), src)
     writer = DatasetWriter(dst, **source.settings)
     try:
-        notes = _copy(source, writer, chosen, on_bad, progress)
+        left_out = {i: note for i, note in (left_out or {}).items() if i in chosen}
+        kept = [i for i in chosen if i not in left_out]
+        if not kept:
+            raise BadInput(f"every episode is broken; the first: {next(iter(left_out.values()))}")
+        notes = [f"episode {i} skipped: {note}" for i, note in left_out.items()]
+        notes += _copy(source, writer, kept, on_bad, progress, starting or (lambda *_: None))
         writer.close()
     except DiskTrouble:
         raise
@@ -100,11 +120,13 @@ def _copy(
     chosen: Sequence[int],
     on_bad: str,
     progress: Callable[[int, int], None] | None,
+    starting: Callable[[int, str], None],
 ) -> list[str]:
     """Write the chosen episodes that are not there yet; returns notes on skipped ones."""
     notes, present = [], writer.closed_indices()
     for done, index in enumerate(chosen, start=1):
         if index not in present:
+            starting(index, source.where(index))
             try:
                 episode = source.episode(index)
                 validate_episode(episode, source.where(index))

@@ -18,12 +18,11 @@ _CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1, "8UC1": 1
 
 def _damage() -> tuple[type[Exception], ...]:
     """What the MCAP libraries raise for damaged files."""
-    from lz4.frame import LZ4FrameError  # a dependency of mcap, as is zstandard
     from mcap.exceptions import McapError
-    from zstandard import ZstdError
+    from zstandard import ZstdError  # a dependency of mcap
 
     return (
-        McapError, ZstdError, LZ4FrameError, struct.error, OSError, EOFError, ValueError, KeyError,
+        McapError, ZstdError, struct.error, OSError, EOFError, ValueError, KeyError,
         IndexError, TypeError, AttributeError, OverflowError, RuntimeError, AssertionError,
     )  # fmt: skip
 
@@ -86,7 +85,8 @@ class BagFile:
                     file.seek(0)
                     reader = NonSeekingReader(file, record_size_limit=_LIMIT)
                 try:
-                    yield from reader.iter_messages(topics, **span)
+                    # A file without its index would be read whole before its messages could be sorted.
+                    yield from reader.iter_messages(topics, log_time_order=whole, **span)
                 except EndOfFile:
                     if whole:
                         raise

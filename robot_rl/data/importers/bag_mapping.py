@@ -12,6 +12,7 @@ from robot_rl.errors import BadInput
 from robot_rl.specs.yaml_model import SpecModel, load_yaml_model
 
 _STEP = re.compile(r"([A-Za-z_]\w*)(?:\[([^\[\]]+)\])?")
+_PATH = re.compile(rf"{_STEP.pattern}(?:\.{_STEP.pattern})*")
 
 
 class TopicField(SpecModel):
@@ -25,7 +26,7 @@ class TopicField(SpecModel):
     @field_validator("path")
     @classmethod
     def _is_path(cls, value: str) -> str:
-        if not all(_STEP.fullmatch(step) for step in split(value)):
+        if not _PATH.fullmatch(value):
             raise ValueError("must be field names with dots, e.g. twist.linear.x or position[elbow]")
         return value
 
@@ -62,7 +63,7 @@ def load_mapping(path: Path) -> BagMapping:
 
 def split(path: str) -> list[str]:
     """The steps of a path; a dot inside brackets belongs to a name."""
-    return re.findall(r"(?:[^.\[]|\[[^\]]*\])+", path) or [""]
+    return re.findall(r"(?:[^.\[]|\[[^\]]*\])+", path)
 
 
 def value_at(message: Any, path: str, where: str) -> float:

@@ -159,22 +159,16 @@ class BagFrames(Frames):
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Return the pictures at `indices` (n,)."""
         out = np.empty((len(indices), *self.shape[1:]), np.uint8)
-        wanted = self._numbers[np.asarray(indices)]
+        wanted = self._stamps[self._numbers[np.asarray(indices)]]  # (n,) ns
         if not len(wanted):
             return out
-        number = int(wanted.min())
-        # Messages of one time are taken in order; the first wanted one may have twins before it.
-        number = int(np.searchsorted(self._stamps, self._stamps[number], "left"))
-        span = int(self._stamps[number]), int(self._stamps[wanted.max()])
-        for current, (_, message) in enumerate(self._bag.messages([self._topic], *span), start=number):
-            rows = np.flatnonzero(wanted == current)
+        for time, message in self._bag.messages([self._topic], int(wanted.min()), int(wanted.max())):
+            rows = np.flatnonzero(wanted == time)
             if len(rows):
-                where = f"{self._bag.name}: {self._topic}: picture {current}"
+                where = f"{self._bag.name}: {self._topic}: the picture at {time} ns"
                 image = picture(message, where)
                 if image.shape != self.shape[1:]:
-                    raise BadInput(
-                        f"{where} is {image.shape}, the first one {self.shape[1:]}; sizes must agree"
-                    )
+                    raise BadInput(f"{where} is {image.shape}, the first {self.shape[1:]}; they must agree")
                 out[rows] = image
         return out
 

@@ -109,8 +109,8 @@ class ClipsSource:
         if absent:
             self.notes.append(
                 f"there is no {' and no '.join(absent)}: a zero stands in "
-                f"({', '.join('no_' + kind for kind in absent)}); the dataset can be labeled and given a reward, but no policy "
-                "can be trained on it"
+                f"({', '.join('no_' + kind for kind in absent)}); the dataset can be labeled and given a "
+                "reward, but no policy can be trained on it"
             )
         return {
             "fps": self._fps,

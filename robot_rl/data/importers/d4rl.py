@@ -191,7 +191,8 @@ class D4rlSource:
         observations = {"state": self._floats("observations", rows)}
         observations |= {name: self._floats(key, rows) for name, key in self._vectors.items()}
         last = slice(rows.stop - 1, rows.stop)
-        final = {"state": self._floats("next_observations", last)[0]} if self._final else None
+        known = self._final and index not in (self._own.get("final_unknown") or ())
+        final = {"state": self._floats("next_observations", last)[0]} if known else None
         infos = {key: array[index].tolist() for key, array in self._per_episode.items()}
         labels = {name: self._floats(key, rows) for name, key in self._labels.items()}
         success = labels.pop(layout.SUCCESS, None)

@@ -42,6 +42,8 @@ class MinariSource:
         self._space = self._read_space("observation_space")
         self._action_space = self._read_space("action_space")
         self._fps, self._task = self._rate(), self._read_task()
+        own = self._meta.get("robot_rl")
+        self._rewards = not isinstance(own, dict) or own.get("rewards") is not False
         self._storage = open_storage(self.folder, self._meta)
         try:
             self._load()
@@ -161,20 +163,22 @@ class MinariSource:
         if len(states) != steps + 1:
             raise BadInput(f"{where}: {len(states)} observations of {steps} actions; there must be one more")
         observations: dict[str, Any] = {"state": states[:-1]}
-        final = {"state": states[-1]} if self._state else {}
+        own = found["attributes"]
+        known = own.pop("final_observation", True)
+        final = {"state": states[-1]} if self._state and known else {}
         for name, key in self._cameras.items():
             frames = self._storage.pictures(found["observations"], key, self._space[key]["shape"], where)
             if len(frames) != steps + 1:
                 raise BadInput(f"{where}: {len(frames)} pictures of {steps} actions; there must be one more")
             observations[IMAGE + name] = self._options.sized(Chosen(frames, np.arange(steps)))
-            final[IMAGE + name] = self._options.sized(frames[-1:])[0]
-        own = found["attributes"]
+            if known:
+                final[IMAGE + name] = self._options.sized(frames[-1:])[0]
         return Episode(
             observations,
             actions,
             self._task or str(own.pop("task", "") or "unknown task"),
             self._fps,
-            self._row(found, "rewards", steps, where).astype(np.float32),
+            self._row(found, "rewards", steps, where).astype(np.float32) if self._rewards else None,
             self._row(found, "infos/success", steps, where).astype(bool)
             if "infos/success" in found
             else None,

@@ -13,7 +13,7 @@ import pyarrow as pa
 from robot_rl.data import layout
 from robot_rl.data.episode import Frames
 from robot_rl.data.importers.hdf5 import EncodedFrames, Hdf5, Hdf5Frames
-from robot_rl.data.tables import read_ipc, read_table
+from robot_rl.data.tables import read_ipc, read_table, to_numpy
 from robot_rl.errors import BadInput
 
 _EPISODE = re.compile(r"episode_(\d+)")
@@ -145,6 +145,9 @@ class ArrowStorage:
         }
         for key in ("rewards", "terminations"):
             found[key] = np.asarray(table.column(key).slice(0, steps).to_pylist(), np.float64)
+        infos = _flatten(table.column("infos"), "") if "infos" in table.column_names else {}
+        if "success" in infos:
+            found["infos/success"] = np.asarray(infos["success"].to_pylist(), np.float64)
         meta = folder / "metadata.json"
         own = layout.read_json(meta) if meta.exists() else {}
         found["attributes"] = {k: v for k, v in own.items() if k not in ("id", "total_steps")}
@@ -152,8 +155,6 @@ class ArrowStorage:
 
     def numbers(self, array: pa.ChunkedArray, shape: Sequence[int], where: str) -> np.ndarray:
         """A column of numbers or of lists as (T, *shape)."""
-        from robot_rl.data.tables import to_numpy
-
         values = to_numpy(array, where)
         size = int(np.prod(shape, dtype=np.int64))
         if values.size != len(values) * size:

@@ -79,6 +79,8 @@ class RobomimicSource:
     def _sort_observations(self, demo: str) -> None:
         """Decide by the first demonstration what is part of the state and what a camera."""
         file, shapes = self._file, {}
+        own = self._json("robot_rl").get("vectors") or []  # of an export of ours
+        self._vectors = {key: key for key in ("states",) if file.is_array(f"{demo}/{key}")}
         self._cameras: dict[str, str] = {}  # camera name -> array below a demonstration
         for path in file.arrays(f"{demo}/obs"):
             key = path.removeprefix(f"{demo}/obs/")
@@ -87,6 +89,8 @@ class RobomimicSource:
                 if name in self._cameras:
                     raise BadInput(f"{self.path}: two pictures of 'obs' would be called '{name}'; rename one")
                 self._cameras[name] = f"obs/{key}"
+            elif key in own:
+                self._vectors[key] = f"obs/{key}"
             elif file.array(path).dtype.kind in "fiub" and file.array(path).ndim in (1, 2):
                 shapes[key] = file.shape(path)[1:] or (1,)
             else:
@@ -100,9 +104,11 @@ class RobomimicSource:
         self._action = parts_of(
             {"actions": file.shape(f"{demo}/actions")[1:] or (1,)}, "action", str(self.path)
         )
-        self._further = [k for k in ("states",) if not shapes or k in file.keys(demo)]
+        for part in self._state:
+            self._vectors.pop(part.key, None)
+        self._labels = [key.removeprefix(f"{demo}/labels/") for key in file.arrays(f"{demo}/labels")]
         ignored = set(file.keys(demo)) - {
-            "actions", "rewards", "dones", "obs", "next_obs", "states", "success", "terminated",
+            "actions", "rewards", "dones", "obs", "next_obs", "states", "success", "labels",
         }  # fmt: skip
         if ignored:
             self.notes.append(f"not taken over: {', '.join(sorted(ignored))}")
@@ -139,14 +145,15 @@ class RobomimicSource:
         sizes = {n: self._options.resize or file.shape(f"{first}/{k}")[1:3] for n, k in self._cameras.items()}
         fits = isinstance(names, list) and len(names) == len(names_of(self._state))
         matches = isinstance(actions, list) and len(actions) == len(names_of(self._action))
-        further = [k for k in self._further if k not in [p.key for p in self._state]]
+        widths = {name: file.shape(f"{first}/{key}") for name, key in self._vectors.items()}
         return {
             "fps": self._fps,
             "state_names": list(map(str, names)) if fits else names_of(self._state),
             "action_names": list(map(str, actions)) if matches else names_of(self._action),
             "cameras": sizes,
             "robot_type": self._robot(),
-            "vectors": {k: [f"{k}_{i}" for i in range(file.shape(f"{first}/{k}")[-1])] for k in further},
+            "vectors": {k: [f"{k}_{i}" for i in range((*shape, 1)[1])] for k, shape in widths.items()},
+            "labels": self._labels,
             "metadata": {
                 "source": {
                     "format": "robomimic",
@@ -159,6 +166,9 @@ class RobomimicSource:
         }
 
     def _robot(self) -> str:
+        own = self._json("robot_rl").get("robot_type")
+        if isinstance(own, str):
+            return own
         robots = (self._env.get("env_kwargs") or {}).get("robots")
         robots = robots if isinstance(robots, list) else [robots] if robots else []
         return "+".join(map(str, robots)) or "unknown"
@@ -191,8 +201,8 @@ class RobomimicSource:
         actions = join_parts(self._action, {"actions": file.numbers(f"{demo}/actions")}, self.where(index))
         steps = len(actions)
         observations: dict[str, Any] = {"state": self._state_of(demo, "obs", slice(None), index)}
-        for key in self.settings["vectors"]:
-            observations[key] = file.numbers(f"{demo}/{key}").astype(np.float32)
+        for name, key in self._vectors.items():
+            observations[name] = file.numbers(f"{demo}/{key}").astype(np.float32).reshape(steps, -1)
         for name, key in self._cameras.items():
             observations[IMAGE + name] = self._frames(demo, key, steps)
         terminated, success = self._ending(demo, steps)
@@ -208,6 +218,7 @@ class RobomimicSource:
             success,
             terminated,
             self._final(demo, index),
+            {name: file.numbers(f"{demo}/labels/{name}").astype(np.float32) for name in self._labels},
             metadata=meta,
         )
 
@@ -233,15 +244,16 @@ class RobomimicSource:
         termination, as robomimic's own learners do.
         """
         file = self._file
-        key = "terminated" if file.is_array(f"{demo}/terminated") else "dones"
-        ended = bool(file.numbers(f"{demo}/{key}")[-1:].any()) if file.is_array(f"{demo}/{key}") else False
+        key = f"{demo}/dones"
+        ended = bool(file.numbers(key)[-1:].any()) if file.is_array(key) else False
         success = file.numbers(f"{demo}/success").astype(bool) if self._success else None
         return ended, success
 
     def _final(self, demo: str, index: int) -> dict[str, np.ndarray] | None:
         """The last row of `next_obs`, as far as it is there."""
         file, final, last = self._file, {}, slice(-1, None)
-        if all(file.is_array(f"{demo}/next_obs/{p.key}") for p in self._state):
+        known = file.attributes(demo).get("final_observation", True)
+        if known and all(file.is_array(f"{demo}/next_obs/{p.key}") for p in self._state):
             final["state"] = self._state_of(demo, "next_obs", last, index)[0]
         for name, key in self._cameras.items():
             path = f"{demo}/next_{key}"
