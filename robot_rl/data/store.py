@@ -87,7 +87,13 @@ class Dataset:
         )
 
     def _task(self, index: int) -> str:
-        return self._tasks[int(self.column("task_index")[self.starts[index]])]
+        number = int(self.column("task_index").reshape(-1)[self.starts[index]])
+        if number not in self._tasks:
+            raise BadInput(
+                f"{self.root / layout.TASKS} has no task_index {number}, that of episode {index}; "
+                "fetch or import the dataset again"
+            )
+        return self._tasks[number]
 
     @cached_property
     def _tasks(self) -> dict[int, str]:

@@ -115,6 +115,12 @@ def read_ipc(path: Path) -> pa.Table:
         raise BadInput(f"{path} is not a readable Arrow file ({reason}); fetch it again") from error
 
 
+def write_ipc(table: pa.Table, path: Path) -> None:
+    """Write an Arrow IPC (Feather) file, uncompressed."""
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
 def row_groups(path: Path) -> list[tuple[int, int]]:
     """(number, rows) of a Parquet file's row groups, without reading them."""
     with _opened(path) as file:
@@ -130,7 +136,18 @@ def read_row_group(path: Path, group: int, column: str) -> pa.ChunkedArray:
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a Parquet file, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="snappy")
+    pq.write_table(table, path, compression="snappy", use_dictionary=dictionary_columns(table.schema))
+
+
+def dictionary_columns(schema: pa.Schema) -> list[str]:
+    """Columns worth a dictionary; measured numbers hardly ever repeat, and looking for it takes long."""
+    return [field.name for field in schema if not _is_float(field.type)]
+
+
+def _is_float(kind: pa.DataType) -> bool:
+    if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _is_float(kind.value_type)
+    return pa.types.is_floating(kind)
 
 
 def write_tasks(tasks: Sequence[str], path: Path) -> None:

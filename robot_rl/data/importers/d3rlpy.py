@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from robot_rl.data.episode import Episode
 from robot_rl.data.importers.hdf5 import Hdf5
-from robot_rl.data.importers.source import Options, join_parts, names_of, parts_of
+from robot_rl.data.importers.source import Options, floats, join_parts, names_of, parts_of
 from robot_rl.errors import BadInput
 
 DEFAULT_FPS = 10.0  # Hz; the files do not say
@@ -86,8 +84,8 @@ class D3rlpySource:
         read, where = self._file.numbers, self.where(index)
         states = join_parts(self._state, {"observations": read(f"observations_{index}")}, where)
         actions = join_parts(self._action, {"actions": read(f"actions_{index}")}, where)
-        rewards = read(f"rewards_{index}").astype(np.float32).reshape(-1)
-        terminated = bool(self._file.array(f"terminated_{index}")[()])
+        rewards = floats(read(f"rewards_{index}")).reshape(-1)
+        terminated = self._file.flag(f"terminated_{index}")
         if not len(states) == len(actions) == len(rewards):
             raise BadInput(
                 f"{where}: {len(states)} observations, {len(actions)} actions, {len(rewards)} rewards"

@@ -11,7 +11,7 @@ import numpy as np
 from robot_rl.data import layout
 from robot_rl.data.episode import Episode
 from robot_rl.data.importers.hdf5 import Hdf5
-from robot_rl.data.importers.source import Options, rate
+from robot_rl.data.importers.source import Options, floats, rate
 from robot_rl.errors import BadInput
 
 REQUIRED = ("observations", "actions", "rewards", "terminals", "timeouts")
@@ -210,4 +210,4 @@ class D4rlSource:
         )
 
     def _floats(self, key: str, rows: slice) -> np.ndarray:
-        return self._rows(key, rows).astype(np.float32)
+        return floats(self._rows(key, rows))

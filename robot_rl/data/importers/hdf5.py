@@ -56,11 +56,14 @@ class Hdf5:
 
     def arrays(self, group: str = "/") -> list[str]:
         """Paths of all arrays below a group, subgroups included."""
-        found, todo, seen = [], [group.strip("/")], 0
+        found, todo, seen = [], [group.strip("/")], set()
         while todo:
-            here, seen = todo.pop(0), seen + 1
-            if seen > 100_000 or here.count("/") > 20:  # hard links can form a circle
-                raise BadInput(f"{self.path}: '{group}' nests groups without an end; fetch the file again")
+            here = todo.pop(0)
+            with self._named(f"'{here}'"):
+                address = h5py.h5o.get_info(self._item(here).id).addr if self.has(here) else None
+            if address in seen:  # links can form a circle
+                continue
+            seen.add(address)
             for key in self.keys(here or "/"):
                 path = f"{here}/{key}".strip("/")
                 (found if self.is_array(path) else todo).append(path)
@@ -117,6 +120,14 @@ class Hdf5:
             raise BadInput(f"{self.path}: '{key}' is a single value; it needs an axis of time")
         with self._named(f"'{key}'"):
             return array[:] if rows is None else array[rows]
+
+    def flag(self, key: str) -> bool:
+        """An array that holds one truth value."""
+        array = self.array(key)
+        if array.size != 1 or array.dtype.kind not in "fiub":
+            raise BadInput(f"{self.path}: '{key}' is {array.dtype} {array.shape}; it must be one truth value")
+        with self._named(f"'{key}'"):
+            return bool(np.asarray(array[()]).reshape(-1)[0])
 
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape of an array."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from robot_rl.data.disk import DiskTrouble
 from robot_rl.data.importers import ImportReport, import_dataset
-from robot_rl.data.spec import staging_of
+from robot_rl.data.staging import staging_of
 from robot_rl.errors import BadInput, RobotRLError
 
 Progress = Callable[[int, int], None]

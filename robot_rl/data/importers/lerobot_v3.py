@@ -111,11 +111,13 @@ class LeRobotV3Source:
         """Rows of a data file that belong to an episode, in the order of its frames."""
         if self._held[0] != path:
             table = read_table(path, ["episode_index", "frame_index"])
-            episodes, frames = (
-                to_numpy(table.column(name), f"{path}: column '{name}'").astype(np.int64)
-                for name in ("episode_index", "frame_index")
-            )
-            self._held = path, np.stack([episodes, frames])
+            columns = []
+            for name in ("episode_index", "frame_index"):
+                values = to_numpy(table.column(name), f"{path}: column '{name}'")
+                if values.ndim != 1 or values.dtype.kind not in "iu":
+                    raise BadInput(f"{path}: column '{name}' must hold whole numbers, not {values.dtype}")
+                columns.append(values.astype(np.int64))
+            self._held = path, np.stack(columns)
         episodes, frames = self._held[1]
         rows = np.flatnonzero(episodes == number)
         length = self._place(number, "length")

@@ -18,6 +18,7 @@ from robot_rl.data.importers.minari_storage import open_storage
 from robot_rl.data.importers.source import (
     Options,
     describe,
+    floats,
     join_parts,
     json_object,
     names_of,
@@ -178,7 +179,7 @@ class MinariSource:
             actions,
             self._task or str(own.pop("task", "") or "unknown task"),
             self._fps,
-            self._row(found, "rewards", steps, where).astype(np.float32) if self._rewards else None,
+            floats(self._row(found, "rewards", steps, where)) if self._rewards else None,
             self._row(found, "infos/success", steps, where).astype(bool)
             if "infos/success" in found
             else None,

@@ -144,10 +144,10 @@ class ArrowStorage:
             "actions": _flatten(table.column("actions").slice(0, steps), ""),
         }
         for key in ("rewards", "terminations"):
-            found[key] = np.asarray(table.column(key).slice(0, steps).to_pylist(), np.float64)
+            found[key] = to_numpy(table.column(key).slice(0, steps), f"{paths[0]}: column '{key}'")
         infos = _flatten(table.column("infos"), "") if "infos" in table.column_names else {}
         if "success" in infos:
-            found["infos/success"] = np.asarray(infos["success"].to_pylist(), np.float64)
+            found["infos/success"] = to_numpy(infos["success"], f"{paths[0]}: infos: success")
         meta = folder / "metadata.json"
         own = layout.read_json(meta) if meta.exists() else {}
         found["attributes"] = {k: v for k, v in own.items() if k not in ("id", "total_steps")}

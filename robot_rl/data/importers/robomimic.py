@@ -12,7 +12,16 @@ import numpy as np
 from robot_rl.data import layout
 from robot_rl.data.episode import IMAGE, Episode, Frames
 from robot_rl.data.importers.hdf5 import Hdf5, Hdf5Frames
-from robot_rl.data.importers.source import Options, Part, describe, join_parts, names_of, parts_of, rate
+from robot_rl.data.importers.source import (
+    Options,
+    Part,
+    describe,
+    floats,
+    join_parts,
+    names_of,
+    parts_of,
+    rate,
+)
 from robot_rl.errors import BadInput
 
 DEFAULT_FPS = 20.0  # Hz, robosuite's default; only where the file does not say it
@@ -145,7 +154,7 @@ class RobomimicSource:
         sizes = {n: self._options.resize or file.shape(f"{first}/{k}")[1:3] for n, k in self._cameras.items()}
         fits = isinstance(names, list) and len(names) == len(names_of(self._state))
         matches = isinstance(actions, list) and len(actions) == len(names_of(self._action))
-        widths = {name: file.shape(f"{first}/{key}") for name, key in self._vectors.items()}
+        widths = {name: file.numbers(f"{first}/{key}").shape for name, key in self._vectors.items()}
         return {
             "fps": self._fps,
             "state_names": list(map(str, names)) if fits else names_of(self._state),
@@ -202,7 +211,10 @@ class RobomimicSource:
         steps = len(actions)
         observations: dict[str, Any] = {"state": self._state_of(demo, "obs", slice(None), index)}
         for name, key in self._vectors.items():
-            observations[name] = file.numbers(f"{demo}/{key}").astype(np.float32).reshape(steps, -1)
+            values = file.numbers(f"{demo}/{key}")
+            if len(values) != steps:
+                raise BadInput(f"{self.where(index)}: '{key}' has {len(values)} rows; it needs {steps}")
+            observations[name] = floats(values.reshape(steps, -1))
         for name, key in self._cameras.items():
             observations[IMAGE + name] = self._frames(demo, key, steps)
         terminated, success = self._ending(demo, steps)
@@ -214,11 +226,11 @@ class RobomimicSource:
             actions,
             self._task(index),
             self._fps,
-            file.numbers(f"{demo}/rewards").astype(np.float32) if self._rewards else None,
+            floats(file.numbers(f"{demo}/rewards")) if self._rewards else None,
             success,
             terminated,
             self._final(demo, index),
-            {name: file.numbers(f"{demo}/labels/{name}").astype(np.float32) for name in self._labels},
+            {name: floats(file.numbers(f"{demo}/labels/{name}")) for name in self._labels},
             metadata=meta,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,11 +103,17 @@ def join_parts(parts: Sequence[Part], arrays: Mapping[str, np.ndarray], where: s
                 f"{where}: '{part.key}' has the shape {array.shape}; each step needs {part.shape}, "
                 "as in the other episodes"
             )
-        columns.append(array.reshape(len(array), -1).astype(np.float32))
+        columns.append(floats(array.reshape(len(array), math.prod(part.shape))))
     lengths = {part.key: len(column) for part, column in zip(parts, columns, strict=True)}
     if len(set(lengths.values())) > 1:
         raise BadInput(f"{where}: arrays have different numbers of steps: {lengths}; they must agree")
     return columns[0] if len(columns) == 1 else np.concatenate(columns, 1)
+
+
+def floats(values: np.ndarray) -> np.ndarray:
+    """As float32; what is too large becomes infinite, which `validate_episode` names."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(values).astype(np.float32)
 
 
 def names_of(parts: Sequence[Part]) -> list[str]:

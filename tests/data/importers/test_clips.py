@@ -25,11 +25,12 @@ def clip(path: Path, index: int = 0, fps: float = 10, steps: int = STEPS) -> Pat
     return path
 
 
-def csv(
-    path: Path, header: str = "state.x,state.y,action.push,reward,success,force,task", rows: int = STEPS
-) -> Path:
-    values = {"state.x": "{t}", "state.y": "{t}.5", "action.push": "-{t}", "reward": "0.{t}", "success": "{last}",
-              "force": "2", "task": "push it", "timestamp": "{stamp}"}  # fmt: skip
+COLUMNS = "state.x,state.y,action.push,reward,success,force,task"
+
+
+def csv(path: Path, header: str = COLUMNS, rows: int = STEPS) -> Path:
+    values = {"state.x": "{t}", "state.y": "{t}.5", "action.push": "-{t}", "reward": "0.{t}"}
+    values |= {"success": "{last}", "force": "2", "task": "push it", "timestamp": "{stamp}"}
     lines = [header]
     for t in range(rows):
         last = "true" if t == rows - 1 else "false"
