@@ -63,7 +63,8 @@ def transitions_from_dataset(dataset: Dataset, reward_column: str | None = layou
             f"{dataset.root} has no {' and no '.join(absent)}, only zeros in their place; it can be labeled "
             "and given a reward, but training needs what the robot felt and did: import it with a CSV file"
         )
-    states = dataset.column(layout.STATE)
+    columns = dataset.columns([layout.STATE, layout.ACTION, *([reward_column] if reward_column else [])])
+    states = columns[layout.STATE]
     last = dataset.starts + dataset.lengths - 1  # (E,)
     following = np.empty_like(states)
     following[:-1] = states[1:]

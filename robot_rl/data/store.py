@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from robot_rl.data.episode import IMAGE, Episode, Frames
 from robot_rl.data.extras import EpisodeExtra, read_extras
 from robot_rl.data.images import CameraSource, open_camera
 from robot_rl.data.info import DatasetInfo, check_is_dataset, read_episodes, read_info
-from robot_rl.data.tables import read_table, read_tasks, to_numpy
+from robot_rl.data.tables import join, numpy_parts, read_table, read_tasks
 from robot_rl.data.video import CACHE_MB, VideoPool
 from robot_rl.errors import BadInput, nearest
 
@@ -115,33 +115,58 @@ class Dataset:
 
     def column(self, name: str) -> np.ndarray:
         """One column over all frames: (N,) or (N, K), floats as float32; BadInput if there is none."""
-        if name not in self._columns:
+        return self.columns([name])[name]
+
+    def columns(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Several columns as of `column`, read together, which is faster; pictures are not touched."""
+        for name in names:
             if name not in self.info.features or self.info.features[name].get("dtype") in ("video", "image"):
                 known = [k for k, f in self.info.features.items() if f.get("dtype") not in ("video", "image")]
                 raise BadInput(f"{self.root} has no column '{name}'.{nearest(name, known)}")
-            values = self._read_column(name)
-            if not self.in_order:
-                values = values[self.order]
-            values.flags.writeable = False
-            if name in (layout.STATE, layout.ACTION, layout.REWARD):
-                self._check_finite(name, values)
-            self._columns[name] = values
-        return self._columns[name]
+        missing = [name for name in dict.fromkeys(names) if name not in self._columns]
+        if missing:
+            read = self._read_columns([*missing, "index"])
+            self._set_order(read["index"])
+            for name in missing:
+                values = read[name] if self.in_order else read[name][self.order]
+                values.flags.writeable = False
+                if name in (layout.STATE, layout.ACTION, layout.REWARD):
+                    self._check_finite(name, values)
+                self._columns[name] = values
+        return {name: self._columns[name] for name in names}
 
-    def _read_column(self, name: str) -> np.ndarray:
-        parts = [
-            to_numpy(read_table(path, [name]).column(0), f"{path}: column '{name}'")
-            for path in self.data_files
-        ]
-        values = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if len(values) != self.lengths.sum():
-            raise BadInput(
-                f"{self.root}: data files hold {len(values)} frames, but meta/episodes says "
-                f"{self.lengths.sum()}; fetch or import the dataset again"
-            )
-        return self._shaped(name, values)
+    def _read_columns(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Columns in the order of the files, float32 where they are the robot's or labels."""
+        names = list(dict.fromkeys(names))
+        tables = [(path, read_table(path, names)) for path in self.data_files]
+        found = {}
+        for name in names:
+            parts = [
+                part
+                for path, table in tables
+                for part in numpy_parts(table.column(name), f"{path}: column '{name}'")
+            ]
+            values = join(parts, f"{self.root}: column '{name}'")
+            if len(values) != self.lengths.sum():
+                raise BadInput(
+                    f"{self.root}: data files hold {len(values)} frames, but meta/episodes says "
+                    f"{self.lengths.sum()}; fetch or import the dataset again"
+                )
+            found[name] = self._shaped(name, values)
+        return found
+
+    def _set_order(self, index: np.ndarray) -> None:
+        """Note whether the files hold the frames in order, so that no column has to be copied."""
+        if "order" not in self.__dict__:
+            if index.ndim != 1 or index.dtype.kind not in "iu":
+                raise BadInput(f"{self.root}: column 'index' must hold one whole number a frame")
+            self.__dict__["in_order"] = bool((index[1:] > index[:-1]).all())
+            self.__dict__["order"] = np.argsort(index, kind="stable")
 
     def _check_finite(self, name: str, values: np.ndarray) -> None:
+        with np.errstate(all="ignore"):
+            if np.isfinite(values.sum()):  # a quick look: one value that is not finite makes the sum so
+                return
         finite = np.isfinite(values.reshape(len(values), -1)).all(1)
         if not finite.all():
             frame = int(np.flatnonzero(~finite)[0])
@@ -172,13 +197,14 @@ class Dataset:
     @cached_property
     def order(self) -> np.ndarray:
         """(N,) int64: rows of the data files in the order of their frames."""
-        return np.argsort(self._read_column("index"), kind="stable")
+        self._set_order(self._read_columns(["index"])["index"])
+        return self.__dict__["order"]
 
     @cached_property
     def in_order(self) -> bool:
-        """Whether the data files hold the frames in order, so that no column has to be copied."""
-        index = self._read_column("index")
-        return bool((index[1:] > index[:-1]).all())
+        """Whether the data files hold the frames in order."""
+        self._set_order(self._read_columns(["index"])["index"])
+        return self.__dict__["in_order"]
 
     @cached_property
     def episode_index(self) -> np.ndarray:
@@ -217,6 +243,10 @@ class Dataset:
         if wanted.size and (wanted.min() < 0 or wanted.max() >= self.info.total_frames):
             raise IndexError(f"frame indices must lie in 0..{self.info.total_frames - 1}")
         source, order = self.camera(camera), np.argsort(wanted, kind="stable")
+        first = int(self.episode_index[wanted[0]]) if len(wanted) else 0
+        start, stop = int(self.starts[first]), int(self.starts[first] + self.lengths[first])
+        if len(wanted) and start <= wanted.min() and wanted.max() < stop:
+            return source.episode(first)[wanted - start]
         out = np.empty((len(wanted), *self.info.cameras[camera], 3), np.uint8)
         episodes = self.episode_index[wanted[order]]
         for rows in np.split(order, np.flatnonzero(np.diff(episodes)) + 1) if len(order) else ():

@@ -27,11 +27,27 @@ def to_arrow(values: np.ndarray) -> pa.Array:
 
 def to_numpy(column: pa.ChunkedArray, where: str) -> np.ndarray:
     """An Arrow column of numbers or equally long lists of them as (T,) or (T, K); BadInput names `where`."""
+    return join(numpy_parts(column, where), where)
+
+
+def numpy_parts(column: pa.ChunkedArray, where: str) -> list[np.ndarray]:
+    """The chunks of a column as `to_numpy` gives them, most of them without a copy."""
     if column.null_count:
         raise BadInput(f"{where} has {column.null_count} empty values; every row needs one")
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    chunks = column.chunks or [pa.array([], column.type)]
+    return [_chunk_to_numpy(chunk, where) for chunk in chunks if len(chunk) or len(chunks) == 1]
+
+
+def join(parts: Sequence[np.ndarray], where: str) -> np.ndarray:
+    """One array of parts whose rows have equally many numbers; BadInput where they do not."""
+    widths = {part.shape[1:] for part in parts if len(part)}
+    if len(widths) > 1:
+        raise BadInput(f"{where} has rows of {sorted(widths)} numbers; all rows need equally many")
+    filled = [part for part in parts if len(part)] or list(parts[:1])
+    return filled[0] if len(filled) == 1 else np.concatenate(filled)
+
+
+def _chunk_to_numpy(array: pa.Array, where: str) -> np.ndarray:
     rows, kind = len(array), array.type
     if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
         if not pa.types.is_fixed_size_list(kind) and rows:
@@ -42,7 +58,11 @@ def to_numpy(column: pa.ChunkedArray, where: str) -> np.ndarray:
                     f"{where} has {sizes[row]} values in row {row} but {sizes[0]} in row 0; "
                     "all rows need equally many"
                 )
-        return to_numpy(pa.chunked_array([array.flatten()]), where).reshape(rows, -1)
+        inner = array.flatten()
+        if inner.null_count:
+            raise BadInput(f"{where} has {inner.null_count} empty values; every row needs one")
+        values = _chunk_to_numpy(inner, where)
+        return values.reshape(rows, values.size // rows if rows else 0)
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         raise BadInput(f"{where} has the type {kind}; it must hold numbers or lists of numbers")
     return array.to_numpy(zero_copy_only=False)

@@ -108,10 +108,7 @@ class DatasetWriter:
 
     def write(self, index: int, episode: Episode) -> None:
         """Write one episode so that it appears whole or not at all; BadInput if it breaks the contract."""
-        where = f"episode {index}"
-        self._check(episode, where)
-        columns = self._table_columns(episode)
-        self._check_columns(list(columns), where)
+        columns, where = self.check(index, episode), f"episode {index}"
         with disk_trouble(self.staging, self._kept):
             self._write(index, episode, columns, where)
 
@@ -136,6 +133,13 @@ class DatasetWriter:
             shutil.rmtree(temporary, ignore_errors=True)
         layout.sync(self.staging)
 
+    def check(self, index: int, episode: Episode) -> dict[str, np.ndarray]:
+        """Raise BadInput where `write` would refuse the episode; returns its columns."""
+        self._check(episode, f"episode {index}")
+        columns = self._table_columns(episode)
+        self._check_columns(list(columns), f"episode {index}")
+        return columns
+
     def write_many(self, episodes: Mapping[int, Episode]) -> None:
         """Write several episodes without pictures at once, much faster than one by one; all or none appear.
 
@@ -145,9 +149,7 @@ class DatasetWriter:
             raise BadInput(f"{self.path} has cameras; write its episodes one by one")
         tables, extras, rows = [], [], []
         for index, episode in episodes.items():
-            self._check(episode, f"episode {index}")
-            columns = self._table_columns(episode)
-            self._check_columns(list(columns), f"episode {index}")
+            columns = self.check(index, episode)
             tables.append(pa.table({name: to_arrow(values) for name, values in columns.items()}))
             extras.append(extra_row(episode))
             row = {"index": index, "task": episode.task, "length": len(episode), "columns": list(columns)}

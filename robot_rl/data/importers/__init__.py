@@ -125,21 +125,25 @@ def _copy(
 ) -> list[str]:
     """Write the chosen episodes that are not there yet; returns notes on skipped ones."""
     notes, present, batch = [], writer.closed_indices(), _Batch(writer)
-    for done, index in enumerate(chosen, start=1):
-        if index not in present:
-            starting(index, source.where(index))
-            try:
-                episode = source.episode(index)
-                validate_episode(episode, source.where(index))
-                batch.add(index, episode)
-            except DiskTrouble:
-                raise
-            except BadInput as error:
-                if on_bad == "raise":
+    try:
+        for done, index in enumerate(chosen, start=1):
+            if index not in present:
+                starting(index, source.where(index))
+                try:
+                    episode = source.episode(index)
+                    validate_episode(episode, source.where(index))
+                    batch.add(index, episode)
+                except DiskTrouble:
                     raise
-                notes.append(f"episode {index} skipped: {error}")
-        if progress:
-            progress(done, len(chosen))
+                except BadInput as error:
+                    if on_bad == "raise":
+                        raise
+                    notes.append(f"episode {index} skipped: {error}")
+            if progress:
+                progress(done, len(chosen))
+    except KeyboardInterrupt:
+        batch.flush()  # what is done is kept
+        raise
     batch.flush()
     if len(notes) == len(chosen):
         raise BadInput(f"every episode is broken; the first: {notes[0]}")
@@ -157,6 +161,7 @@ class _Batch:
         if self._writer.spec.cameras:
             self._writer.write(index, episode)
             return
+        self._writer.check(index, episode)  # here it can still be left out alone
         self._held[index] = episode
         self._steps += len(episode)
         if self._steps >= BATCH_STEPS:
