@@ -58,7 +58,8 @@ def fuzz(name: str, cases: int, advance: Callable[..., None] = lambda *_: None) 
 
 def _part(name: str, start: int, count: int, outcome: Outcome, advance: Callable[..., None]) -> int:
     """Run one process; returns the number of the case to go on with."""
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as room:
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None  # thousands of small files
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=memory) as room:
         (Path(room) / "corpus").mkdir()
         told = Path(room) / "told"
         with told.open("w") as out:
@@ -75,7 +76,9 @@ def _part(name: str, start: int, count: int, outcome: Outcome, advance: Callable
             last = _watch(child, Path(room) / "beat", start, advance)
         for line in told.read_text().splitlines():
             words = json.loads(line)
-            outcome.errors += [words] if "error" in words else []
+            if "error" in words:
+                outcome.errors.append(words)
+                print(f"{name}, case {words['number']}, {words['path']}:\n{words['error']}", file=sys.stderr)
             outcome.refused += words.get("refused", 0)
             outcome.peak_mb = max(outcome.peak_mb, words.get("peak_mb", 0))
         if child.returncode == 0:
@@ -83,6 +86,7 @@ def _part(name: str, start: int, count: int, outcome: Outcome, advance: Callable
             return start + count
         if last < start:
             raise SystemExit(f"fuzz: '{name}' did not begin; run python -m tests.benchmarks._fuzzed by hand")
+        print(f"{name}, case {last}: ended with status {child.returncode}", file=sys.stderr)
         (outcome.hangs if child.returncode == -9 else outcome.deaths).append(last)
         outcome.read += last + 1 - start
         return last + 1
@@ -111,8 +115,6 @@ def main() -> None:
     with progress(CASES * len(FORMATS), "fuzz", "files") as advance, ThreadPoolExecutor(2) as pool:
         found = dict(zip(FORMATS, pool.map(lambda name: fuzz(name, CASES, advance), FORMATS), strict=True))
     for name, outcome in found.items():
-        for error in outcome.errors[:5]:
-            print(f"{name}, case {error['number']}, {error['path']}:\n{error['error']}", file=sys.stderr)
         note = f"{outcome.refused} refused in one line"
         if outcome.deaths:
             note += f"; cases {outcome.deaths[:10]} ended the process"
