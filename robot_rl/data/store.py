@@ -178,6 +178,8 @@ class Dataset:
 
     def _shaped(self, name: str, values: np.ndarray) -> np.ndarray:
         """Bring a column into the declared shape; robot data and labels become float32, success bool."""
+        if name not in self.info.features:
+            raise BadInput(f"{self.root / layout.INFO}: features has no '{name}', which the format requires")
         is_vector = (
             name in (layout.STATE, layout.ACTION)
             or name.removeprefix(layout.OBSERVATION) in self.info.vectors

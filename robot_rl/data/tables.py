@@ -204,6 +204,8 @@ def read_tasks(path: Path) -> dict[int, str]:
     if "task_index" not in table.column_names or not text:
         raise BadInput(f"{path}: has columns {table.column_names}; it needs 'task_index' and the task's text")
     index = table.column("task_index").to_pylist()
+    if not all(isinstance(number, int) for number in index):
+        raise BadInput(f"{path}: task_index must be a whole number in every row")
     return dict(zip(index, map(str, table.column(text[0]).to_pylist()), strict=True))
 
 

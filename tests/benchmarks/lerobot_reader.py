@@ -59,9 +59,7 @@ def ours_in_lerobot(dataset: Dataset, found: Path) -> list[Row]:
     frames = len(theirs["index"])
     names = [k for k in theirs.files if k in dataset.info.features and k not in ("timestamp",)]
     numbers = [n for n in names if dataset.info.features[n]["dtype"] != "video"]
-    worst = max(
-        float(np.abs(theirs[n].astype(float) - dataset.column(n).astype(float)).max()) for n in numbers
-    )
+    apart = [np.abs(theirs[n].astype(float) - dataset.column(n).astype(float)).max() for n in numbers]
     key = layout.IMAGES + "front"
     pictures = np.moveaxis(theirs[key], 1, -1) * 255
     shown = dataset.frames("front", np.arange(frames))
@@ -72,7 +70,7 @@ def ours_in_lerobot(dataset: Dataset, found: Path) -> list[Row]:
         Row.of("its task texts are ours", float(same_task), "", (">=", 1)),
         Row.of(
             "its pictures beside ours",
-            psnr(pictures, dataset.frames("front", np.arange(frames))),
+            psnr(pictures, shown),
             "dB",
             (">=", 40),
         ),

@@ -23,7 +23,7 @@ def _damage() -> tuple[type[Exception], ...]:
 
     return (
         McapError, ZstdError, struct.error, OSError, EOFError, ValueError, KeyError,
-        IndexError, TypeError, AttributeError, OverflowError, RuntimeError, AssertionError,
+        IndexError, TypeError, AttributeError, MemoryError, OverflowError, RuntimeError, AssertionError,
     )  # fmt: skip
 
 
@@ -47,20 +47,22 @@ class BagFile:
         for path in self._files:
             decode: dict[int, Any] = {}
             for schema, channel, message in self._raw(path, topics, start, stop):
-                if channel.id not in decode:
-                    decode[channel.id] = DecoderFactory().decoder_for(channel.message_encoding, schema)
-                if decode[channel.id] is None:
-                    raise BadInput(
-                        f"{path}: '{channel.topic}' has the encoding '{channel.message_encoding}'; "
-                        "only ROS 2 messages (cdr) with their definitions can be read"
-                    )
                 try:
-                    decoded = decode[channel.id](message.data)
-                except _damage() as error:
+                    if channel.id not in decode:
+                        factory = DecoderFactory()
+                        decode[channel.id] = factory.decoder_for(channel.message_encoding, schema)
+                    decoder = decode[channel.id]
+                    decoded = None if decoder is None else decoder(message.data)
+                except Exception as error:  # definitions and messages are parsed by what the file says
                     raise BadInput(
                         f"{path}: a message of '{channel.topic}' cannot be decoded ({_short(error)}); "
                         "record it again or leave the bag out"
                     ) from error
+                if decoded is None:
+                    raise BadInput(
+                        f"{path}: '{channel.topic}' has the encoding '{channel.message_encoding}'; "
+                        "only ROS 2 messages (cdr) with their definitions can be read"
+                    )
                 yield message.log_time, decoded
 
     def stamps(self, topic: str) -> np.ndarray:
@@ -93,7 +95,7 @@ class BagFile:
                     self.cut = True
         except GeneratorExit:
             raise
-        except damage as error:
+        except damage as error:  # a damaged length asks for memory that is not there
             raise BadInput(
                 f"{path} is not a readable MCAP file ({_short(error)}); try `mcap recover`"
             ) from error

@@ -65,7 +65,7 @@ class D4rlSource:
 
     def _own_words(self) -> dict[str, Any]:
         try:
-            own = json.loads(self._file.attributes().get(OWN) or "{}")
+            own = json.loads(self._file.attributes("/", [OWN]).get(OWN) or "{}")
         except (ValueError, TypeError, RecursionError):
             return {}
         return own if isinstance(own, dict) else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -138,16 +138,18 @@ class Hdf5:
         array = self.array(key)
         return array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == 3 and array.size > 0
 
-    def attributes(self, key: str = "/") -> dict[str, Any]:
-        """Attributes of a group, bytes as text and numpy values as plain ones."""
+    def attributes(self, key: str, names: Sequence[str]) -> dict[str, Any]:
+        """Those of `names` that a group has as attributes, bytes as text and numpy values as plain ones."""
         with self._named(f"attributes of '{key}'"):
             found = self._item(key)
-            return {} if found is None else {name: _plain(value) for name, value in found.attrs.items()}
+            held = () if found is None else [name for name in names if name in found.attrs]
+            return {name: _plain(found.attrs[name]) for name in held}
 
-    def text(self, key: str) -> str:
-        """An array that holds one text."""
-        with self._named(f"'{key}'"):
-            return str(_plain(self.array(key)[()]))
+    def has_attribute(self, key: str, name: str) -> bool:
+        """Whether a group has an attribute, without reading it."""
+        with self._named(f"attributes of '{key}'"):
+            found = self._item(key)
+            return found is not None and name in found.attrs
 
 
 def _plain(value: Any) -> Any:

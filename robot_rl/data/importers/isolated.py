@@ -13,6 +13,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +25,8 @@ from robot_rl.data.importers import ImportReport, import_dataset
 from robot_rl.data.staging import staging_of
 from robot_rl.errors import BadInput, RobotRLError
 
+HUNG = 120.0  # seconds without a sign of life after which a decoder does not end
+BEAT = 1.0  # seconds between signs of life
 Progress = Callable[[int, int], None]
 
 
@@ -73,28 +77,62 @@ def _run(asked: dict[str, Any], progress: Progress) -> dict[str, Any]:
         env={**os.environ, "PYTHONPATH": paths},
     )
     outcome: dict[str, Any] = {}
+    guard = _Guard(child)
     try:
         with contextlib.suppress(BrokenPipeError):
             child.stdin.write(json.dumps(asked))
             child.stdin.close()
         for line in child.stdout:
+            guard.alive()
             said = json.loads(line)
+            if "beat" in said:
+                continue
             if "progress" in said:
                 progress(*said["progress"])
             else:
                 outcome |= said
     except BaseException:
+        guard.stop()
         child.send_signal(signal.SIGINT)
         child.wait()
         raise
     child.stdout.close()
     outcome["status"] = child.wait()
+    guard.stop()
+    if guard.fired:
+        outcome["status"] = HUNG
     if outcome["status"] == 130:
         raise KeyboardInterrupt
     return outcome
 
 
-def _how(status: int) -> str:
+class _Guard:
+    """Ends a process that gives no sign of life: a native decoder that loops lets no other thread run."""
+
+    def __init__(self, child: subprocess.Popen):
+        self._child, self.fired = child, False
+        self.alive()
+
+    def alive(self) -> None:
+        """Begin to wait anew."""
+        self.stop()
+        self._timer = threading.Timer(HUNG, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Wait no longer."""
+        if hasattr(self, "_timer"):
+            self._timer.cancel()
+
+    def _end(self) -> None:
+        self.fired = True
+        self._child.kill()
+
+
+def _how(status: float) -> str:
+    if status == HUNG:
+        return f"it did not come to an end within {HUNG:g} s"
     if status == -signal.SIGKILL:
         return "killed, perhaps for want of memory"
     if status < 0:
@@ -107,9 +145,19 @@ def main() -> int:
     said = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not get between the lines
 
+    lock = threading.Lock()
+
     def say(**words: Any) -> None:
-        said.write(json.dumps(words) + "\n")
-        said.flush()
+        with lock:
+            said.write(json.dumps(words) + "\n")
+            said.flush()
+
+    def beat() -> None:
+        while True:
+            time.sleep(BEAT)
+            say(beat=True)
+
+    threading.Thread(target=beat, daemon=True).start()
 
     asked = json.load(sys.stdin)
     memory = asked.pop("memory_gb")

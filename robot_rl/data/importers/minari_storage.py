@@ -16,6 +16,7 @@ from robot_rl.data.importers.hdf5 import EncodedFrames, Hdf5, Hdf5Frames
 from robot_rl.data.tables import read_ipc, read_table, to_numpy
 from robot_rl.errors import BadInput
 
+ATTRIBUTES = ("seed", "task", "final_observation")
 _EPISODE = re.compile(r"episode_(\d+)")
 
 
@@ -80,9 +81,7 @@ class Hdf5Storage:
             found[key] = file.numbers(f"{group}/{key}")
         if file.is_array(f"{group}/infos/success"):
             found["infos/success"] = file.numbers(f"{group}/infos/success")
-        found["attributes"] = {
-            k: v for k, v in file.attributes(group).items() if k not in ("id", "total_steps")
-        }
+        found["attributes"] = {k: v for k, v in file.attributes(group, ATTRIBUTES).items() if v is not None}
         return found
 
     def _below(self, path: str) -> dict[str, str]:

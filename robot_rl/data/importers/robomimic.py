@@ -57,7 +57,7 @@ class RobomimicSource:
         self._demos = [name for _, name in numbered]
         if not self._demos:
             raise BadInput(f"{self.path}: 'data' holds no group demo_0, demo_1, ...; fetch the file again")
-        self._attributes = file.attributes("data")
+        self._attributes = file.attributes("data", ("env_args", "problem_info", "robot_rl"))
         self._env = self._json("env_args")
         self._fps = self._rate()
         self._sort_observations(f"data/{self._demos[0]}")
@@ -121,7 +121,7 @@ class RobomimicSource:
         }  # fmt: skip
         if ignored:
             self.notes.append(f"not taken over: {', '.join(sorted(ignored))}")
-        if "model_file" in file.attributes(demo):
+        if file.has_attribute(demo, "model_file"):
             self.notes.append("the simulator's model of each demonstration (model_file) is not taken over")
 
     def _parts(self, shapes: dict[str, tuple[int, ...]], demo: str) -> list[Part]:
@@ -186,7 +186,8 @@ class RobomimicSource:
         """The user's words, else an instruction of the demonstration or of the whole file."""
         if self._options.task:
             return self._options.task
-        attributes = self._file.attributes(f"data/{self._demos[index]}")
+        words = ("lang", "language_instruction", "task", "ep_meta")
+        attributes = self._file.attributes(f"data/{self._demos[index]}", words)
         try:
             meta = json.loads(attributes.get("ep_meta") or "{}")
         except (ValueError, TypeError, RecursionError):
@@ -264,7 +265,7 @@ class RobomimicSource:
     def _final(self, demo: str, index: int) -> dict[str, np.ndarray] | None:
         """The last row of `next_obs`, as far as it is there."""
         file, final, last = self._file, {}, slice(-1, None)
-        known = file.attributes(demo).get("final_observation", True)
+        known = file.attributes(demo, ["final_observation"]).get("final_observation", True)
         if known and all(file.is_array(f"{demo}/next_obs/{p.key}") for p in self._state):
             final["state"] = self._state_of(demo, "next_obs", last, index)[0]
         for name, key in self._cameras.items():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from robot_rl.data.importers import isolated
 from robot_rl.data.importers.isolated import import_isolated
 from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
@@ -58,6 +59,25 @@ def test_an_episode_that_crashes_can_be_left_out(crashing: None, tmp_path: Path)
     report = import_isolated(source, tmp_path / "d", task="lift", on_bad="skip")
     assert report.episodes == 1 and "episode 1 skipped" in report.notes[-1]
     assert Dataset.open(tmp_path / "d").episode(0).metadata["source_key"] == "demo_0"
+
+
+LOOP = CRASH.replace("os.kill(os.getpid(), signal.SIGSEGV)", "ctypes.PyDLL(None).sleep(60)").replace(
+    "import os, signal", "import ctypes"
+)
+
+
+def test_a_decoder_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(LOOP)  # sleeps without letting another thread run
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(isolated, "HUNG", 6.0)
+    source = robomimic(tmp_path / "s.hdf5", pictures=False)
+    with pytest.raises(
+        BadInput, match="data/demo_1: reading it ended the process .it did not come to an end"
+    ):
+        import_isolated(source, tmp_path / "d", task="lift")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["s.hdf5", "site"]
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
