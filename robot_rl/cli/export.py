@@ -16,10 +16,7 @@ INTERRUPTED = "nothing was written; run the same command again"
 
 @dataclass(frozen=True)
 class Config:
-    """Add policy.onnx to a checkpoint, or write a dataset as robomimic, D4RL, Minari or d3rlpy read it.
-
-    What the folder is decides: one with policy.json is a checkpoint, one with meta/info.json a dataset.
-    """
+    """Add policy.onnx to a checkpoint, or write a dataset for robomimic, D4RL, Minari or d3rlpy."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|DATASET")]
     """Folder of the checkpoint (policy.json and weights.safetensors) or of the dataset; it is only read."""

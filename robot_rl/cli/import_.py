@@ -21,10 +21,7 @@ INTERRUPTED = "the episodes that are done are kept; the same command continues"
 
 @dataclass(frozen=True)
 class Config:
-    """Bring a dataset of another format into a new LeRobotDataset v3 folder; the format is found out.
-
-    Importable: LeRobotDataset v2.x and v3, robomimic, D4RL and d3rlpy HDF5, Minari, rosbag2 MCAP, clips.
-    """
+    """Bring a LeRobot, robomimic, D4RL, Minari, d3rlpy, MCAP or video-clip dataset into a new v3 folder."""
 
     src: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
     """Folder or file to import; it is only read."""
@@ -93,10 +90,20 @@ def understood(source_format: str, ds: Dataset, notes: Sequence[str]) -> str:
         f"{ds.root}: {len(ds)} episodes, {ds.info.total_frames} frames at {ds.info.fps:g} Hz",
         f"source: {source_format}; robot: {ds.info.robot_type}",
         *(f"task: {task}" for task in ds.info.tasks),
+        _ends(ds),
         *(f"camera: {name}, {height}x{width} pixels" for name, (height, width) in ds.info.cameras.items()),
     ]
     told = ["", *(f"note: {note}" for note in notes)] if notes else []
     return "\n".join([*facts, "", table(("field", "type", "shape", "parts"), fields), *told])
+
+
+def _ends(ds: Dataset) -> str:
+    """Say how episodes end, which learners need to know."""
+    import numpy as np
+
+    finals = ds.final_states()
+    known = 0 if finals is None else int(np.isfinite(finals).all(1).sum())
+    return f"ends: {int(ds.terminated.sum())} terminated, {known} with the observation after the last action"
 
 
 def _parts(names: object) -> str:
