@@ -23,11 +23,36 @@ CACHE_MB = 256.0  # of decoded frames that a dataset keeps, over all its open fi
 MAX_PIXELS = 2**26  # of a frame; a damaged header may claim any size
 
 
-class VideoReader:
-    """One open MP4 file: its packet index, a decoder position and a few decoded frames."""
+class FrameCache:
+    """Decoded frames that were used last, of any number of files, up to a size in bytes."""
 
-    def __init__(self, path: Path, cache_mb: float = CACHE_MB / OPEN_FILES):
-        """Open `path`, keeping `cache_mb` of decoded frames; BadInput where it is no readable video."""
+    def __init__(self, limit_mb: float):
+        """Keep up to `limit_mb` (MiB) of frames, and at least one."""
+        self._limit, self._size, self._lock = limit_mb * 2**20, 0, threading.Lock()
+        self._frames: OrderedDict[tuple[Path, int], np.ndarray] = OrderedDict()
+
+    def get(self, path: Path, position: int) -> np.ndarray | None:
+        """The frame, if it is held."""
+        with self._lock:
+            if (path, position) in self._frames:
+                self._frames.move_to_end((path, position))
+            return self._frames.get((path, position))
+
+    def put(self, path: Path, position: int, image: np.ndarray) -> None:
+        """Hold a frame, and let go of those not used for longest."""
+        with self._lock:
+            if (path, position) not in self._frames:
+                self._frames[path, position] = image
+                self._size += image.nbytes
+            while self._size > self._limit and len(self._frames) > 1:
+                self._size -= self._frames.popitem(last=False)[1].nbytes
+
+
+class VideoReader:
+    """One open MP4 file: its packet index, a decoder position and the cache of decoded frames."""
+
+    def __init__(self, path: Path, cache: FrameCache | None = None):
+        """Open `path`; frames are kept in `cache` (default a small one); BadInput where it is no video."""
         self.path = Path(path)
         try:
             self._container = av.open(str(path), metadata_errors="replace")
@@ -37,12 +62,11 @@ class VideoReader:
                 f"{path}: cannot be opened as a video ({error}); fetch or record it again"
             ) from error
         self._check_header()
-        self._cached_frames = max(1, int(cache_mb * 2**20 / (3 * self.size[0] * self.size[1])))
+        self._cache = cache or FrameCache(CACHE_MB / OPEN_FILES)
         self._stream.codec_context.thread_count = 1
         self._read_index()
         self._frames: Iterator[av.VideoFrame] | None = None
         self._next = 0  # the number of the frame that the decoder gives next
-        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()  # threads share the decoder
 
     def _check_header(self) -> None:
@@ -110,8 +134,9 @@ class VideoReader:
         return frames if np.array_equal(wanted, positions) else frames[inverse]
 
     def _one(self, position: int) -> np.ndarray:
-        if position in self._cache:
-            return self._cache[position]
+        held = self._cache.get(self.path, position)
+        if held is not None:
+            return held
         try:
             image = self._decode(position).to_ndarray(format="rgb24")
         except (av.FFmpegError, StopIteration, ValueError, OverflowError) as error:
@@ -124,9 +149,7 @@ class VideoReader:
             raise BadInput(
                 f"{self.path}: frame {position} has another size; the video is damaged, fetch it again"
             )
-        self._cache[position] = image
-        if len(self._cache) > self._cached_frames:
-            self._cache.popitem(last=False)
+        self._cache.put(self.path, position, image)
         return image
 
     def _decode(self, position: int) -> av.VideoFrame:
@@ -155,7 +178,7 @@ class VideoPool:
 
     def __init__(self, limit: int = OPEN_FILES, cache_mb: float = CACHE_MB):
         """Keep up to `limit` files open and `cache_mb` of decoded frames in all of them together."""
-        self._limit, self._lock, self._cache_mb = limit, threading.Lock(), cache_mb / limit
+        self._limit, self._lock, self._cache = limit, threading.Lock(), FrameCache(cache_mb)
         self._readers: OrderedDict[tuple[int, Path], VideoReader] = OrderedDict()
 
     def reader(self, path: Path) -> VideoReader:
@@ -163,7 +186,7 @@ class VideoPool:
         key = (os.getpid(), Path(path))
         with self._lock:
             if key not in self._readers:
-                self._readers[key] = VideoReader(path, self._cache_mb)
+                self._readers[key] = VideoReader(path, self._cache)
                 if len(self._readers) > self._limit:
                     self._readers.popitem(last=False)  # closes itself when no thread uses it any more
             self._readers.move_to_end(key)

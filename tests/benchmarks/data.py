@@ -199,14 +199,18 @@ def counted(dataset: Dataset, wanted: np.ndarray) -> float:
 def memory(root: Path) -> float:
     """MB by which a process grows while it reads all frames twice, at random, with a cache of CACHE_MB."""
     code = (
-        "import resource, sys, numpy as np\n"
+        "import sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "def mb():\n"
+        "    return int(Path('/proc/self/statm').read_text().split()[1]) * 4096 / 2**20\n"
         "from robot_rl.data.store import Dataset\n"
         f"ds = Dataset.open(sys.argv[1], cache_mb={CACHE_MB})\n"
         "ds.frames('front', [0])\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak = mb()\n"
         "for i in np.random.default_rng(0).integers(ds.info.total_frames, size=600):\n"
         "    ds.frames('front', [int(i)])\n"
-        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)\n"
+        "    peak = max(peak, mb())\n"
+        "print(peak - before)\n"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True, env=env)
