@@ -21,7 +21,7 @@ INTERRUPTED = "the episodes that are done are kept; the same command continues"
 
 @dataclass(frozen=True)
 class Config:
-    """Bring a LeRobot v2.1 folder or a D4RL HDF5 file into a new LeRobotDataset v3 folder."""
+    """Bring a LeRobot, robomimic, D4RL, Minari, d3rlpy, MCAP or video-clip dataset into a new v3 folder."""
 
     src: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
     """Folder or file to import; it is only read."""
@@ -37,18 +37,24 @@ class Config:
     """Scale every camera to HEIGHTxWIDTH pixels, e.g. 224x224; default as they are."""
     on_bad: Literal["raise", "skip"] = "raise"
     """What to do at an episode that breaks a rule: stop and name it, or leave it out and count it."""
+    mapping: Path | None = None
+    """For bags: YAML file that says which topics and message fields are state, actions and cameras."""
+    memory: float | None = None
+    """Memory (GB) that reading may take; default what the machine has."""
 
 
 def main(config: Config) -> None:
     """Import the dataset and print what was understood."""
-    from robot_rl.data.importers import import_dataset
+    from robot_rl.data.importers.isolated import import_isolated
     from robot_rl.data.store import Dataset
 
     if config.episodes is not None and config.episodes < 1:
         raise BadInput(f"--episodes must be at least 1, not {config.episodes}")
+    if config.memory is not None and config.memory <= 0:
+        raise BadInput(f"--memory must be positive, not {config.memory:g}")
     size = parse_size(config.resize)
     with progress_so_far("import", "episodes") as report:
-        imported = import_dataset(
+        imported = import_isolated(
             config.src,
             config.dst,
             task=config.task,
@@ -56,6 +62,8 @@ def main(config: Config) -> None:
             episodes=config.episodes,
             resize=size,
             on_bad=config.on_bad,
+            mapping=None if config.mapping is None else str(config.mapping),
+            memory_gb=config.memory,
             progress=report,
         )
     print(understood(imported.format, Dataset.open(config.dst), imported.notes))
@@ -82,10 +90,20 @@ def understood(source_format: str, ds: Dataset, notes: Sequence[str]) -> str:
         f"{ds.root}: {len(ds)} episodes, {ds.info.total_frames} frames at {ds.info.fps:g} Hz",
         f"source: {source_format}; robot: {ds.info.robot_type}",
         *(f"task: {task}" for task in ds.info.tasks),
+        _ends(ds),
         *(f"camera: {name}, {height}x{width} pixels" for name, (height, width) in ds.info.cameras.items()),
     ]
     told = ["", *(f"note: {note}" for note in notes)] if notes else []
     return "\n".join([*facts, "", table(("field", "type", "shape", "parts"), fields), *told])
+
+
+def _ends(ds: Dataset) -> str:
+    """Say how episodes end, which learners need to know."""
+    import numpy as np
+
+    finals = ds.final_states()
+    known = 0 if finals is None else int(np.isfinite(finals).all(1).sum())
+    return f"ends: {int(ds.terminated.sum())} terminated, {known} with the observation after the last action"
 
 
 def _parts(names: object) -> str:

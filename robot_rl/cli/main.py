@@ -45,7 +45,7 @@ VERBS = {
     "evaluate": ("robot_rl.cli.evaluate", "Measure a policy's success in simulation and film it."),
     "export": (
         "robot_rl.cli.export",
-        "Add policy.onnx to a checkpoint, for a robot without torch.",
+        "Add policy.onnx to a checkpoint, or write a dataset in another library's format.",
     ),
     "deploy": (
         "robot_rl.cli.deploy",

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from robot_rl.data import layout
 from robot_rl.data.extras import DatasetExtra, write_dataset_extra
 from robot_rl.data.spec import DatasetSpec
-from robot_rl.data.stats import column_stats, merge_stats
-from robot_rl.data.tables import read_table, rows_to_table, write_table, write_tasks
+from robot_rl.data.staging import Staged
+from robot_rl.data.stats import columns_stats, merge_stats
+from robot_rl.data.tables import dictionary_columns, rows_to_table, write_table, write_tasks
 from robot_rl.data.video import VideoReader
 from robot_rl.data.video_write import join, stream_key
 from robot_rl.errors import BadInput
@@ -32,13 +33,13 @@ class Limits:
     video_mb: float = 200
 
 
-def consolidate(staged: Sequence[Path], spec: DatasetSpec, root: Path, limits: Limits) -> None:
-    """Write the dataset of the `staged` episode folders, in that order, to the new folder `root`."""
-    records = [layout.read_json(folder / "episode.json") for folder in staged]
-    for folder, record in zip(staged, records, strict=True):
+def consolidate(staged: Sequence[Staged], spec: DatasetSpec, root: Path, limits: Limits) -> None:
+    """Write the dataset of the `staged` episodes, in that order, to the new folder `root`."""
+    records = [episode.record() for episode in staged]
+    for episode, record in zip(staged, records, strict=True):
         if set(record["columns"]) != set(records[0]["columns"]):
             raise BadInput(
-                f"{folder} has the columns {record['columns']}, but {staged[0]} has "
+                f"{episode.folder} has the columns {record['columns']}, but {staged[0].folder} has "
                 f"{records[0]['columns']}; remove the folder that is wrong and close again"
             )
     tasks = list(dict.fromkeys(record["task"] for record in records))
@@ -67,12 +68,9 @@ def _rows(records: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[di
             "meta/episodes/file_index": 0,
         }
         ones = np.ones(record["length"])
-        stats = {
-            **record["stats"],
-            "episode_index": column_stats(index * ones),
-            "index": column_stats(np.arange(start, stop)),
-            "task_index": column_stats(tasks.index(record["task"]) * ones),
-        }
+        numbers = {"episode_index": index * ones, "index": np.arange(start, stop)}
+        numbers["task_index"] = tasks.index(record["task"]) * ones
+        stats = {**record["stats"], **columns_stats(numbers)}
         row |= {f"stats/{name}/{key}": value for name, entry in stats.items() for key, value in entry.items()}
         rows.append(row)
         start = stop
@@ -103,13 +101,13 @@ class _Files:
 
 
 def _write_data(
-    staged: Sequence[Path], rows: Sequence[dict], task_indices: Sequence[int], root: Path, limits: Limits
+    staged: Sequence[Staged], rows: Sequence[dict], task_indices: Sequence[int], root: Path, limits: Limits
 ) -> None:
     """Write one row group an episode into data files and note each one's place in `rows`."""
     files, writer, current = _Files(limits.data_mb), None, None
     try:
-        for folder, row, task_index in zip(staged, rows, task_indices, strict=True):
-            table = read_table(folder / "data.parquet")
+        for episode, row, task_index in zip(staged, rows, task_indices, strict=True):
+            table = episode.table()
             steps = np.arange(row["dataset_from_index"], row["dataset_to_index"])
             table = table.append_column("episode_index", pa.array(np.full_like(steps, row["episode_index"])))
             table = table.append_column("index", pa.array(steps))
@@ -121,7 +119,9 @@ def _write_data(
                     writer.close()
                 path = root / layout.DATA_PATH.format(chunk_index=place[0], file_index=place[1])
                 path.parent.mkdir(parents=True, exist_ok=True)
-                writer, current = pq.ParquetWriter(path, table.schema, compression="snappy"), place
+                words = dictionary_columns(table.schema)
+                writer = pq.ParquetWriter(path, table.schema, compression="snappy", use_dictionary=words)
+                current = place
             writer.write_table(table.select(writer.schema.names))
     finally:
         if writer:
@@ -129,11 +129,11 @@ def _write_data(
 
 
 def _write_videos(
-    staged: Sequence[Path], camera: str, rows: Sequence[dict], fps: float, root: Path, limits: Limits
+    staged: Sequence[Staged], camera: str, rows: Sequence[dict], fps: float, root: Path, limits: Limits
 ) -> str:
     """Join one camera's videos into files, note each one's place and times in `rows`; returns the codec."""
     key, files = layout.IMAGES + camera, _Files(limits.video_mb)
-    paths = [folder / f"{camera}.mp4" for folder in staged]
+    paths = [episode.video(camera) for episode in staged]
     groups: dict[tuple[int, int], list[int]] = {}
     for episode, path in enumerate(paths):
         groups.setdefault(files.place(path.stat().st_size, stream_key(path)), []).append(episode)
@@ -165,8 +165,8 @@ def _check_count(reader: VideoReader, frames: int) -> None:
         )
 
 
-def _write_extras(staged: Sequence[Path], spec: DatasetSpec, root: Path) -> None:
-    tables = [read_table(folder / "extra.parquet") for folder in staged]
+def _write_extras(staged: Sequence[Staged], spec: DatasetSpec, root: Path) -> None:
+    tables = [episode.extra() for episode in staged]
     table = pa.concat_tables(tables, promote_options="default")
     table = table.add_column(0, "episode_index", pa.array(np.arange(len(staged))))
     write_table(table, root / layout.OWN_TABLE)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from robot_rl.data import layout
 from robot_rl.data.episode import Frames
-from robot_rl.data.tables import read_table, row_count
+from robot_rl.data.tables import read_row_group, row_groups
 from robot_rl.data.video import VideoFrames, VideoPool
 from robot_rl.data.video_write import decode_image
 from robot_rl.errors import BadInput
@@ -81,57 +84,86 @@ class ImageCamera:
 
     def __init__(self, dataset: Dataset, name: str, key: str):
         self._dataset, self._name, self._key = dataset, name, key
-        counts = [row_count(path) for path in dataset.data_files]
-        self._ends = np.cumsum(counts)  # rows of the files up to each one's end
-        self._held: tuple[int, list[dict[str, Any]]] = (-1, [])  # a file and its pictures, still encoded
+        groups = [(path, group, n) for path in dataset.data_files for group, n in row_groups(path)]
+        self._groups = [(path, group) for path, group, _ in groups]
+        self._ends = np.cumsum([count for *_, count in groups])  # rows up to the end of each row group
+        self._held: OrderedDict[int, pa.ChunkedArray] = OrderedDict()  # row groups, pictures still encoded
+        self._lock = threading.Lock()
 
     def episode(self, index: int) -> ImageFrames:
         """The pictures of one episode, decoded when read."""
         start = int(self._dataset.starts[index])
-        rows = self._dataset.order[start : start + int(self._dataset.lengths[index])]
-        files = np.searchsorted(self._ends, rows, "right")
-        begins = np.concatenate([[0], self._ends])[files]
-        values = [
-            self._values(int(file))[row] for file, row in zip(files, (rows - begins).tolist(), strict=True)
-        ]
-        return ImageFrames(
-            values, self._dataset.info.cameras[self._name], f"{self._dataset.root}: {self._key}"
+        rows = slice(start, start + int(self._dataset.lengths[index]))
+        where = f"{self._dataset.root}: {self._key}"
+        values = _Rows(
+            self, np.arange(rows.start, rows.stop) if self._dataset.in_order else self._dataset.order[rows]
         )
+        return ImageFrames(values, self._dataset.info.cameras[self._name], where, self._dataset.root)
 
-    def _values(self, file: int) -> list[dict[str, Any]]:
-        """The pictures of one data file; only the last one's are kept, as datasets outgrow memory."""
-        if self._held[0] != file:
-            table = read_table(self._dataset.data_files[file], [self._key])
-            self._held = (file, table.column(0).to_pylist())
-        return self._held[1]
+    def value(self, row: int) -> Any:
+        """The picture of a row of the data files, still encoded; a few row groups are kept."""
+        number = int(np.searchsorted(self._ends, row, "right"))
+        with self._lock:
+            if number not in self._held:
+                path, group = self._groups[number]
+                self._held[number] = read_row_group(path, group, self._key)
+                limit = self._dataset.cache_mb * 2**20
+                while len(self._held) > 1 and sum(c.nbytes for c in self._held.values()) > limit:
+                    self._held.popitem(last=False)
+            self._held.move_to_end(number)
+            column = self._held[number]
+        return column[row - int(self._ends[number]) + len(column)].as_py()
 
     def files(self) -> list[Path]:
         """No files of their own."""
         return []
 
 
-class ImageFrames(Frames):
-    """Encoded pictures of one episode, {"bytes": ...} each, decoded when read."""
+class _Rows:
+    """The encoded pictures at some rows of the data files, read when asked for."""
 
-    def __init__(self, values: list[dict[str, Any]], size: tuple[int, int], where: str):
-        self._values, self._where = values, where
+    def __init__(self, camera: ImageCamera, rows: np.ndarray):
+        self._camera, self._rows = camera, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._camera.value(int(self._rows[index]))
+
+
+class ImageFrames(Frames):
+    """Encoded pictures of one episode, {"bytes": ..., "path": ...} each, decoded when read."""
+
+    def __init__(self, values: Any, size: tuple[int, int], where: str, root: Path | None = None):
+        """Take a sequence of pictures of `size`; those without bytes are files below `root`."""
+        self._values, self._where, self._root = values, where, root
         self.shape = (len(values), *size, 3)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Decode the pictures at `indices` (n,)."""
         out = np.empty((len(indices), *self.shape[1:]), np.uint8)
         for row, index in enumerate(indices):
-            where, value = f"{self._where}: frame {index}", self._values[index]
-            data = value.get("bytes") if isinstance(value, dict) else None
-            if data is None:
-                raise BadInput(f"{where} holds no picture bytes; export the dataset with its images embedded")
-            image = decode_image(data, where)
+            where = f"{self._where}: frame {index}"
+            image = decode_image(self._bytes(self._values[int(index)], where), where)
             if image.shape != self.shape[1:]:
                 raise BadInput(
                     f"{where} has the shape {image.shape}, but meta/info.json says {self.shape[1:]}"
                 )
             out[row] = image
         return out
+
+    def _bytes(self, value: Any, where: str) -> bytes:
+        data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
+        if isinstance(data, bytes):
+            return data
+        if not isinstance(path, str) or self._root is None:
+            raise BadInput(f"{where} holds no picture bytes; export the dataset with its images embedded")
+        file = layout.inside(self._root, path, where)
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise BadInput(f"{where}: {file} cannot be read ({error.strerror}); fetch it") from error
 
 
 def open_camera(dataset: Dataset, name: str, pool: VideoPool) -> CameraSource:

@@ -11,7 +11,7 @@ import numpy as np
 
 from robot_rl.data import layout
 from robot_rl.data.extras import read_dataset_extra
-from robot_rl.data.spec import staged_episodes, staging_of
+from robot_rl.data.staging import staged_episodes, staging_of
 from robot_rl.data.tables import column_names, read_table, read_tasks
 from robot_rl.errors import BadInput, nearest
 

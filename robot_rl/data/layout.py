@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -36,6 +37,11 @@ def check_name(name: str, where: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name) or ".." in name:
         raise BadInput(f"{where}: the name {name!r} is not allowed; use letters, digits, '_', '-' and '.'")
     return name
+
+
+def safe_name(name: str) -> str:
+    """A name like `name` that `check_name` allows: other characters become '_'."""
+    return re.sub(r"[^A-Za-z0-9_.\-]", "_", name).replace("..", "_").lstrip(".-") or "_"
 
 
 def inside(root: Path, relative: str, where: str) -> Path:
@@ -72,7 +78,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BadInput(f"{path} is missing; the dataset is incomplete, fetch or import it again") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path} is not readable JSON ({error}); fetch or import the dataset again") from error
     if not isinstance(value, dict):
         raise BadInput(f"{path} holds a {type(value).__name__}; it must hold a JSON object")
@@ -185,7 +191,8 @@ def whole(number: float) -> int | float:
 def shape_of(feature: Mapping[str, Any], where: str) -> tuple[int, ...]:
     """The shape that a feature entry declares; BadInput if it is not a list of positive numbers."""
     shape = feature.get("shape")
-    if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape):
+    fits = isinstance(shape, list) and all(isinstance(n, int) and 0 < n < 2**31 for n in shape)
+    if not fits or math.prod(shape) >= 2**31:
         raise BadInput(f"{where}: shape is {shape!r}; it must be a list of positive numbers")
     return tuple(shape)
 

@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from robot_rl.data import layout
+from robot_rl.data.checksums import read_checksums, write_checksums
 from robot_rl.data.consolidate import total_stats
+from robot_rl.data.disk import disk_trouble
 from robot_rl.data.extras import DatasetExtra, write_dataset_extra
 from robot_rl.data.stats import column_stats
 from robot_rl.data.store import Dataset
@@ -43,15 +45,17 @@ def relabel(
         raise BadInput(
             f"{dataset.root} has rewards already; allow replacing them or give another column name"
         )
-    building = layout.building_folder(target)
-    try:
-        building.mkdir(parents=True)
-        _write_version(dataset, building, checked, dict(provenance or {}))
-        layout.sync_tree(building)
-        os.rename(building, target)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    layout.sync(target.parent)
+    with disk_trouble(target):
+        building = layout.building_folder(target)
+        try:
+            building.mkdir(parents=True)
+            linked = _write_version(dataset, building, checked, dict(provenance or {}))
+            write_checksums(building, {k: v for k, v in read_checksums(dataset.root).items() if k in linked})
+            layout.sync_tree(building)
+            os.rename(building, target)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        layout.sync(target.parent)
     return Dataset.open(target)
 
 
@@ -79,10 +83,14 @@ def _check_column(dataset: Dataset, name: str, values: np.ndarray) -> np.ndarray
 
 def _write_version(
     dataset: Dataset, root: Path, columns: Mapping[str, np.ndarray], provenance: dict[str, Any]
-) -> None:
+) -> set[str]:
+    """Fill the folder `root`; returns the relative paths of linked files."""
     _write_data(dataset, root, columns)
+    linked = set()
     for source in sorted({path for name in dataset.info.cameras for path in dataset.camera(name).files()}):
-        link(source, root / source.relative_to(dataset.root))
+        relative = source.relative_to(dataset.root)
+        link(source, root / relative)
+        linked.add(relative.as_posix())
     _write_episodes(dataset, root, columns)
     for name in (layout.TASKS, layout.OWN_TABLE):
         if (dataset.root / name).exists():
@@ -98,6 +106,7 @@ def _write_version(
     for name in columns:
         features[name] = layout.scalar_feature("bool" if name == layout.SUCCESS else "float32")
     layout.write_json({**dataset.raw, "features": features}, root / layout.INFO)
+    return linked
 
 
 def _write_data(dataset: Dataset, root: Path, columns: Mapping[str, np.ndarray]) -> None:

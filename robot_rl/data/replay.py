@@ -57,7 +57,14 @@ def transitions_from_dataset(dataset: Dataset, reward_column: str | None = layou
     An episode's last step leads to its final observation. Without one it is kept if the episode terminated
     (its mask is 0, so what follows does not matter) and dropped otherwise.
     """
-    states = dataset.column(layout.STATE)
+    absent = dataset.info.metadata.get("placeholders")
+    if absent:
+        raise BadInput(
+            f"{dataset.root} has no {' and no '.join(absent)}, only zeros in their place; it can be labeled "
+            "and given a reward, but training needs what the robot felt and did: import it with a CSV file"
+        )
+    columns = dataset.columns([layout.STATE, layout.ACTION, *([reward_column] if reward_column else [])])
+    states = columns[layout.STATE]
     last = dataset.starts + dataset.lengths - 1  # (E,)
     following = np.empty_like(states)
     following[:-1] = states[1:]

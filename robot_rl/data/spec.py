@@ -1,11 +1,9 @@
-"""What all episodes of a dataset share, and where they wait until the dataset is closed."""
+"""What all episodes of a dataset share."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +11,6 @@ import numpy as np
 from robot_rl.data import layout
 from robot_rl.data.video_write import check_size
 from robot_rl.errors import BadInput
-
-STAGED = re.compile(r"episode-(\d{6,})")
 
 
 @dataclass(frozen=True)
@@ -49,19 +45,3 @@ class DatasetSpec:
             layout.check_name(vector, "vectors")
             if vector == "state" or vector.startswith(("image.", "images.")):
                 raise BadInput(f"vectors: '{vector}' is reserved; choose another name")
-
-
-def staging_of(path: Path) -> Path:
-    """Where episodes of the dataset at `path` wait until it is closed."""
-    return path.with_name(path.name + ".staging")
-
-
-def staged_episodes(path: Path) -> dict[int, Path]:
-    """Closed episodes of the unfinished dataset at `path`, by index."""
-    staging = staging_of(path)
-    found = {}
-    if staging.is_dir():
-        for folder in sorted(staging.iterdir()):
-            if match := STAGED.fullmatch(folder.name):
-                found[int(match[1])] = folder
-    return dict(sorted(found.items()))

@@ -25,6 +25,18 @@ def column_stats(values: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def columns_stats(columns: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """`column_stats` of several columns of the same length, worked out together."""
+    tables = {name: np.asarray(values).reshape(len(values), -1) for name, values in columns.items()}
+    joined = column_stats(np.concatenate([table.astype(np.float64) for table in tables.values()], 1))
+    found, start = {}, 0
+    for name, table in tables.items():
+        part = slice(start, start + table.shape[1])
+        found[name] = {k: v if k == "count" else v[part] for k, v in joined.items()}
+        start = part.stop
+    return found
+
+
 def image_stats(frames: Frames | np.ndarray) -> dict[str, np.ndarray]:
     """Statistics of some frames per colour channel, each (3, 1, 1) in [0, 1]; `count` is the frames used."""
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(SAMPLED_FRAMES, len(frames))).round().astype(int))

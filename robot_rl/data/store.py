@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,34 +16,44 @@ from robot_rl.data.episode import IMAGE, Episode, Frames
 from robot_rl.data.extras import EpisodeExtra, read_extras
 from robot_rl.data.images import CameraSource, open_camera
 from robot_rl.data.info import DatasetInfo, check_is_dataset, read_episodes, read_info
-from robot_rl.data.tables import read_table, read_tasks, to_numpy
-from robot_rl.data.video import VideoPool
+from robot_rl.data.tables import join, numpy_parts, read_table, read_tasks
+from robot_rl.data.video import CACHE_MB, VideoPool
 from robot_rl.errors import BadInput, nearest
 
 
 class Dataset:
     """A dataset on disk; open it with `Dataset.open`. Arrays it returns are shared and read-only."""
 
-    def __init__(self, root: Path, raw: Mapping[str, Any], info: DatasetInfo, episodes: list[dict[str, Any]]):
-        self.root, self.info = root, info
+    def __init__(
+        self,
+        root: Path,
+        raw: Mapping[str, Any],
+        info: DatasetInfo,
+        episodes: list[dict[str, Any]],
+        cache_mb: float = CACHE_MB,
+    ):
+        self.root, self.info, self.cache_mb = root, info, cache_mb
         self.raw = raw  # meta/info.json as it is
         self.episodes = episodes  # rows of meta/episodes without statistics
         self.lengths = np.array([row["length"] for row in episodes], np.int64)  # (E,)
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])  # (E,) first frame of each episode
         self._columns: dict[str, np.ndarray] = {}
         self._finite: set[str] = set()  # columns that were checked
-        self._pool = VideoPool()
+        self._pool = VideoPool(cache_mb=cache_mb)
         self._cameras: dict[str, CameraSource] = {}
 
     @classmethod
-    def open(cls, path: str | Path) -> Dataset:
-        """Open the dataset at `path`; BadInput if it is none, unfinished, broken or of another version."""
+    def open(cls, path: str | Path, *, cache_mb: float = CACHE_MB) -> Dataset:
+        """Open the dataset at `path`; BadInput if it is none, unfinished, broken or of another version.
+
+        `cache_mb` bounds the decoded frames, and for pictures in Parquet the encoded ones, that it keeps.
+        """
         root = Path(path)
         check_is_dataset(root)
         raw = layout.read_json(root / layout.INFO)
         layout.check_version(raw, root / layout.INFO)
         episodes = read_episodes(root)
-        return cls(root, raw, read_info(root, raw, episodes), episodes)
+        return cls(root, raw, read_info(root, raw, episodes), episodes, cache_mb)
 
     def __len__(self) -> int:
         return len(self.episodes)
@@ -79,7 +89,13 @@ class Dataset:
 
     def task(self, index: int) -> str:
         """The task of episode `index`, in words."""
-        return self.tasks[int(self.column("task_index")[self.starts[index]])]
+        number = int(self.column("task_index").reshape(-1)[self.starts[index]])
+        if number not in self.tasks:
+            raise BadInput(
+                f"{self.root / layout.TASKS} has no task_index {number}, that of episode {index}; "
+                "fetch or import the dataset again"
+            )
+        return self.tasks[number]
 
     @cached_property
     def tasks(self) -> dict[int, str]:
@@ -105,34 +121,64 @@ class Dataset:
 
         States, actions and rewards that are not finite are refused, unless `finite` is False.
         """
-        if name not in self._columns:
+        return self.columns([name], finite)[name]
+
+    def columns(self, names: Sequence[str], finite: bool = True) -> dict[str, np.ndarray]:
+        """Several columns as of `column`, read together, which is faster; pictures are not touched."""
+        for name in names:
             if name not in self.info.features or self.info.features[name].get("dtype") in ("video", "image"):
                 known = [k for k, f in self.info.features.items() if f.get("dtype") not in ("video", "image")]
                 raise BadInput(f"{self.root} has no column '{name}'.{nearest(name, known)}")
-            values = self._read_column(name)
-            if not self._in_order:
-                values = values[self.order]
-            values.flags.writeable = False
-            self._columns[name] = values
-        if finite and name in (layout.STATE, layout.ACTION, layout.REWARD) and name not in self._finite:
+        missing = [name for name in dict.fromkeys(names) if name not in self._columns]
+        if missing:
+            read = self._read_columns([*missing, "index"])
+            self._set_order(read["index"])
+            for name in missing:
+                values = read[name] if self.in_order else read[name][self.order]
+                values.flags.writeable = False
+                self._columns[name] = values
+        if finite:
+            self._check_all_finite(names)
+        return {name: self._columns[name] for name in names}
+
+    def _check_all_finite(self, names: Sequence[str]) -> None:
+        """Refuse values that are not finite in the columns that a learner reads; each is checked once."""
+        for name in set(names) & {layout.STATE, layout.ACTION, layout.REWARD} - self._finite:
             self._check_finite(name, self._columns[name])
             self._finite.add(name)
-        return self._columns[name]
 
-    def _read_column(self, name: str) -> np.ndarray:
-        parts = [
-            to_numpy(read_table(path, [name]).column(0), f"{path}: column '{name}'")
-            for path in self.data_files
-        ]
-        values = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if len(values) != self.lengths.sum():
-            raise BadInput(
-                f"{self.root}: data files hold {len(values)} frames, but meta/episodes says "
-                f"{self.lengths.sum()}; fetch or import the dataset again"
-            )
-        return self._shaped(name, values)
+    def _read_columns(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Columns in the order of the files, float32 where they are the robot's or labels."""
+        names = list(dict.fromkeys(names))
+        tables = [(path, read_table(path, names)) for path in self.data_files]
+        found = {}
+        for name in names:
+            parts = [
+                part
+                for path, table in tables
+                for part in numpy_parts(table.column(name), f"{path}: column '{name}'")
+            ]
+            values = join(parts, f"{self.root}: column '{name}'")
+            if len(values) != self.lengths.sum():
+                raise BadInput(
+                    f"{self.root}: data files hold {len(values)} frames, but meta/episodes says "
+                    f"{self.lengths.sum()}; fetch or import the dataset again"
+                )
+            found[name] = self._shaped(name, values)
+        return found
+
+    def _set_order(self, index: np.ndarray) -> None:
+        """Note whether the files hold the frames in order, so that no column has to be copied."""
+        if "order" not in self.__dict__:
+            if index.ndim != 1 or index.dtype.kind not in "iu":
+                raise BadInput(f"{self.root}: column 'index' must hold one whole number a frame")
+            self.__dict__["in_order"] = bool((index[1:] > index[:-1]).all())
+            self.__dict__["order"] = np.argsort(index, kind="stable")
 
     def _check_finite(self, name: str, values: np.ndarray) -> None:
+        with np.errstate(all="ignore"):
+            if np.isfinite(values.sum()):  # a quick look: one value that is not finite makes the sum so
+                return
         finite = np.isfinite(values.reshape(len(values), -1)).all(1)
         if not finite.all():
             frame = int(np.flatnonzero(~finite)[0])
@@ -144,6 +190,8 @@ class Dataset:
 
     def _shaped(self, name: str, values: np.ndarray) -> np.ndarray:
         """Bring a column into the declared shape; robot data and labels become float32, success bool."""
+        if name not in self.info.features:
+            raise BadInput(f"{self.root / layout.INFO}: features has no '{name}', which the format requires")
         is_vector = (
             name in (layout.STATE, layout.ACTION)
             or name.removeprefix(layout.OBSERVATION) in self.info.vectors
@@ -163,13 +211,14 @@ class Dataset:
     @cached_property
     def order(self) -> np.ndarray:
         """(N,) int64: rows of the data files in the order of their frames."""
-        return np.argsort(self._read_column("index"), kind="stable")
+        self._set_order(self._read_columns(["index"])["index"])
+        return self.__dict__["order"]
 
     @cached_property
-    def _in_order(self) -> bool:
-        """Whether the data files hold the frames in order, so that no column has to be copied."""
-        index = self._read_column("index")
-        return bool((index[1:] > index[:-1]).all())
+    def in_order(self) -> bool:
+        """Whether the data files hold the frames in order."""
+        self._set_order(self._read_columns(["index"])["index"])
+        return self.__dict__["in_order"]
 
     @cached_property
     def episode_index(self) -> np.ndarray:
@@ -208,6 +257,10 @@ class Dataset:
         if wanted.size and (wanted.min() < 0 or wanted.max() >= self.info.total_frames):
             raise IndexError(f"frame indices must lie in 0..{self.info.total_frames - 1}")
         source, order = self.camera(camera), np.argsort(wanted, kind="stable")
+        first = int(self.episode_index[wanted[0]]) if len(wanted) else 0
+        start, stop = int(self.starts[first]), int(self.starts[first] + self.lengths[first])
+        if len(wanted) and start <= wanted.min() and wanted.max() < stop:
+            return source.episode(first)[wanted - start]
         out = np.empty((len(wanted), *self.info.cameras[camera], 3), np.uint8)
         episodes = self.episode_index[wanted[order]]
         for rows in np.split(order, np.flatnonzero(np.diff(episodes)) + 1) if len(order) else ():

@@ -27,11 +27,27 @@ def to_arrow(values: np.ndarray) -> pa.Array:
 
 def to_numpy(column: pa.ChunkedArray, where: str) -> np.ndarray:
     """An Arrow column of numbers or equally long lists of them as (T,) or (T, K); BadInput names `where`."""
+    return join(numpy_parts(column, where), where)
+
+
+def numpy_parts(column: pa.ChunkedArray, where: str) -> list[np.ndarray]:
+    """The chunks of a column as `to_numpy` gives them, most of them without a copy."""
     if column.null_count:
         raise BadInput(f"{where} has {column.null_count} empty values; every row needs one")
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    chunks = column.chunks or [pa.array([], column.type)]
+    return [_chunk_to_numpy(chunk, where) for chunk in chunks if len(chunk) or len(chunks) == 1]
+
+
+def join(parts: Sequence[np.ndarray], where: str) -> np.ndarray:
+    """One array of parts whose rows have equally many numbers; BadInput where they do not."""
+    widths = {part.shape[1:] for part in parts if len(part)}
+    if len(widths) > 1:
+        raise BadInput(f"{where} has rows of {sorted(widths)} numbers; all rows need equally many")
+    filled = [part for part in parts if len(part)] or list(parts[:1])
+    return filled[0] if len(filled) == 1 else np.concatenate(filled)
+
+
+def _chunk_to_numpy(array: pa.Array, where: str) -> np.ndarray:
     rows, kind = len(array), array.type
     if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
         if not pa.types.is_fixed_size_list(kind) and rows:
@@ -42,7 +58,11 @@ def to_numpy(column: pa.ChunkedArray, where: str) -> np.ndarray:
                     f"{where} has {sizes[row]} values in row {row} but {sizes[0]} in row 0; "
                     "all rows need equally many"
                 )
-        return to_numpy(pa.chunked_array([array.flatten()]), where).reshape(rows, -1)
+        inner = array.flatten()
+        if inner.null_count:
+            raise BadInput(f"{where} has {inner.null_count} empty values; every row needs one")
+        values = _chunk_to_numpy(inner, where)
+        return values.reshape(rows, values.size // rows if rows else 0)
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         raise BadInput(f"{where} has the type {kind}; it must hold numbers or lists of numbers")
     return array.to_numpy(zero_copy_only=False)
@@ -55,8 +75,8 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             yield file
     except FileNotFoundError as error:
         raise BadInput(f"{path} is missing; the dataset is incomplete, fetch or import it again") from error
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, pa.ArrowException, ValueError, OverflowError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(
             f"{path} is not a readable Parquet file ({reason}); fetch or import it again"
         ) from error
@@ -75,22 +95,79 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         return table if columns is None else table.select(list(columns))
 
 
+def read_rows(path: Path, columns: Sequence[str], rows: np.ndarray) -> pa.Table:
+    """Read some columns at `rows` (n,) int64 of a Parquet file, touching only the row groups of them."""
+    with _opened(path) as file:
+        known = file.schema_arrow.names
+        for name in columns:
+            if name not in known:
+                raise BadInput(f"{path}: has no column '{name}'.{nearest(name, known)}")
+        counts = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        groups = np.unique(np.searchsorted(starts, rows, "right") - 1)
+        table = file.read_row_groups(groups.tolist(), list(columns), use_threads=False)
+        before = np.zeros(len(starts), np.int64)  # rows of chosen groups before each group
+        before[groups] = np.cumsum([0, *(counts[g] for g in groups[:-1])])
+        group = np.searchsorted(starts, rows, "right") - 1
+        at = before[group] + rows - starts[group]
+        if len(at) and (np.diff(at) == 1).all():
+            return table.slice(int(at[0]), len(at)).select(list(columns))
+        return table.take(at).select(list(columns))
+
+
 def column_names(path: Path) -> list[str]:
     """The names of a Parquet file's columns, without reading them."""
     with _opened(path) as file:
         return file.schema_arrow.names
 
 
-def row_count(path: Path) -> int:
-    """How many rows a Parquet file has, without reading them."""
+def read_ipc(path: Path) -> pa.Table:
+    """Read an Arrow IPC (Feather) file; BadInput where it is missing or damaged."""
+    try:
+        with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as reader:
+            table = reader.read_all()
+            table.validate(full=True)
+            return table
+    except FileNotFoundError as error:
+        raise BadInput(f"{path} is missing; fetch the dataset again") from error
+    except (OSError, pa.ArrowException, ValueError, OverflowError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"{path} is not a readable Arrow file ({reason}); fetch it again") from error
+
+
+def write_ipc(table: pa.Table, path: Path) -> None:
+    """Write an Arrow IPC (Feather) file, uncompressed."""
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def row_groups(path: Path) -> list[tuple[int, int]]:
+    """(number, rows) of a Parquet file's row groups, without reading them."""
     with _opened(path) as file:
-        return file.metadata.num_rows
+        return [(i, file.metadata.row_group(i).num_rows) for i in range(file.num_row_groups)]
+
+
+def read_row_group(path: Path, group: int, column: str) -> pa.ChunkedArray:
+    """One column of one row group."""
+    with _opened(path) as file:
+        return file.read_row_group(group, [column], use_threads=False).column(0)
 
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a Parquet file, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="snappy")
+    pq.write_table(table, path, compression="snappy", use_dictionary=dictionary_columns(table.schema))
+
+
+def dictionary_columns(schema: pa.Schema) -> list[str]:
+    """Columns worth a dictionary; measured numbers hardly ever repeat, and looking for it takes long."""
+    return [field.name for field in schema if not _is_float(field.type)]
+
+
+def _is_float(kind: pa.DataType) -> bool:
+    if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _is_float(kind.value_type)
+    return pa.types.is_floating(kind)
 
 
 def write_tasks(tasks: Sequence[str], path: Path) -> None:
@@ -127,6 +204,8 @@ def read_tasks(path: Path) -> dict[int, str]:
     if "task_index" not in table.column_names or not text:
         raise BadInput(f"{path}: has columns {table.column_names}; it needs 'task_index' and the task's text")
     index = table.column("task_index").to_pylist()
+    if not all(isinstance(number, int) for number in index):
+        raise BadInput(f"{path}: task_index must be a whole number in every row")
     return dict(zip(index, map(str, table.column(text[0]).to_pylist()), strict=True))
 
 

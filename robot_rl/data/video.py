@@ -18,28 +18,67 @@ import numpy as np
 from robot_rl.data.episode import Frames
 from robot_rl.errors import BadInput
 
-CACHED_FRAMES = 16
 OPEN_FILES = 16
+CACHE_MB = 256.0  # of decoded frames that a dataset keeps, over all its open files
+MAX_PIXELS = 2**26  # of a frame; a damaged header may claim any size
+
+
+class FrameCache:
+    """Decoded frames that were used last, of any number of files, up to a size in bytes."""
+
+    def __init__(self, limit_mb: float):
+        """Keep up to `limit_mb` (MiB) of frames, and at least one."""
+        self._limit, self._size, self._lock = limit_mb * 2**20, 0, threading.Lock()
+        self._frames: OrderedDict[tuple[Path, int], np.ndarray] = OrderedDict()
+
+    def get(self, path: Path, position: int) -> np.ndarray | None:
+        """The frame, if it is held."""
+        with self._lock:
+            if (path, position) in self._frames:
+                self._frames.move_to_end((path, position))
+            return self._frames.get((path, position))
+
+    def put(self, path: Path, position: int, image: np.ndarray) -> None:
+        """Hold a frame, and let go of those not used for longest."""
+        with self._lock:
+            if (path, position) not in self._frames:
+                self._frames[path, position] = image
+                self._size += image.nbytes
+            while self._size > self._limit and len(self._frames) > 1:
+                self._size -= self._frames.popitem(last=False)[1].nbytes
 
 
 class VideoReader:
-    """One open MP4 file: its packet index, a decoder position and a few decoded frames."""
+    """One open MP4 file: its packet index, a decoder position and the cache of decoded frames."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, cache: FrameCache | None = None):
+        """Open `path`; frames are kept in `cache` (default a small one); BadInput where it is no video."""
         self.path = Path(path)
         try:
-            self._container = av.open(str(path))
+            self._container = av.open(str(path), metadata_errors="replace")
             self._stream = self._container.streams.video[0]
-        except (av.FFmpegError, OSError, IndexError) as error:
+        except (av.FFmpegError, OSError, IndexError, ValueError) as error:
             raise BadInput(
                 f"{path}: cannot be opened as a video ({error}); fetch or record it again"
             ) from error
+        self._check_header()
+        self._cache = cache or FrameCache(CACHE_MB / OPEN_FILES)
         self._stream.codec_context.thread_count = 1
         self._read_index()
         self._frames: Iterator[av.VideoFrame] | None = None
         self._next = 0  # the number of the frame that the decoder gives next
-        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()  # threads share the decoder
+
+    def _check_header(self) -> None:
+        context = self._stream.codec_context
+        if context is None or not self._stream.time_base:
+            raise BadInput(f"{self.path}: the video's codec is not known here; convert it to H.264 or AV1")
+        if not 0 < context.height * context.width <= MAX_PIXELS:
+            raise BadInput(
+                f"{self.path}: frames are {context.height}x{context.width} (height x width); "
+                f"at most {MAX_PIXELS} pixels can be read; fetch or record it again"
+            )
+        context.options = {"max_pixels": str(MAX_PIXELS)}
 
     def _read_index(self) -> None:
         try:
@@ -95,19 +134,22 @@ class VideoReader:
         return frames if np.array_equal(wanted, positions) else frames[inverse]
 
     def _one(self, position: int) -> np.ndarray:
-        if position in self._cache:
-            return self._cache[position]
+        held = self._cache.get(self.path, position)
+        if held is not None:
+            return held
         try:
             image = self._decode(position).to_ndarray(format="rgb24")
-        except (av.FFmpegError, StopIteration) as error:
+        except (av.FFmpegError, StopIteration, ValueError, OverflowError) as error:
             self._frames = None
             reason = str(error) or "the file ends early"
             raise BadInput(
                 f"{self.path}: frame {position} cannot be decoded ({reason}); fetch it again"
             ) from error
-        self._cache[position] = image
-        if len(self._cache) > CACHED_FRAMES:
-            self._cache.popitem(last=False)
+        if image.shape[:2] != self.size:
+            raise BadInput(
+                f"{self.path}: frame {position} has another size; the video is damaged, fetch it again"
+            )
+        self._cache.put(self.path, position, image)
         return image
 
     def _decode(self, position: int) -> av.VideoFrame:
@@ -134,8 +176,9 @@ class VideoReader:
 class VideoPool:
     """Keeps the readers used last open; a forked process opens its own."""
 
-    def __init__(self, limit: int = OPEN_FILES):
-        self._limit, self._lock = limit, threading.Lock()
+    def __init__(self, limit: int = OPEN_FILES, cache_mb: float = CACHE_MB):
+        """Keep up to `limit` files open and `cache_mb` of decoded frames in all of them together."""
+        self._limit, self._lock, self._cache = limit, threading.Lock(), FrameCache(cache_mb)
         self._readers: OrderedDict[tuple[int, Path], VideoReader] = OrderedDict()
 
     def reader(self, path: Path) -> VideoReader:
@@ -143,7 +186,7 @@ class VideoPool:
         key = (os.getpid(), Path(path))
         with self._lock:
             if key not in self._readers:
-                self._readers[key] = VideoReader(path)
+                self._readers[key] = VideoReader(path, self._cache)
                 if len(self._readers) > self._limit:
                     self._readers.popitem(last=False)  # closes itself when no thread uses it any more
             self._readers.move_to_end(key)
@@ -207,6 +250,47 @@ class ResizedFrames(Frames):
             )
             out[row] = scaled.to_ndarray(format="rgb24")
         return out
+
+
+class WholeVideo(Frames):
+    """All frames of a video file, whatever their times."""
+
+    def __init__(self, path: Path, pool: VideoPool):
+        """Open `path`; BadInput if it is no readable video of at least two frames."""
+        self.path, self._pool = Path(path), pool
+        reader = pool.reader(self.path)
+        if len(reader) < 2 or not reader.times[-1] > reader.times[0]:
+            raise BadInput(f"{path}: the video has fewer than 2 frames; an episode needs at least 2 steps")
+        self.times = reader.times - reader.times[0]  # (T,) seconds
+        self.fps = (len(reader) - 1) / float(self.times[-1])  # Hz, the mean rate
+        self.shape = (len(reader), *reader.size, 3)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Return the frames at `indices` (n,) as (n, H, W, 3) uint8."""
+        return self._pool.reader(self.path).read(np.asarray(indices))
+
+    def as_stored(self, fps: float) -> Frames:
+        """The same frames in a form that a writer copies without encoding, where they lie at `fps` (Hz)."""
+        start = float(self._pool.reader(self.path).times[0])
+        even = np.abs(self.times - np.arange(len(self)) / fps).max() < 0.4 / fps
+        return VideoFrames(self.path, self.shape[1:3], start, len(self), fps, self._pool) if even else self
+
+    def at(self, times: np.ndarray) -> Frames:
+        """The frames shown at `times` (n,) in seconds from the first one on; the last one is held."""
+        return Chosen(self, np.clip(np.searchsorted(self.times, times + 1e-6, "right") - 1, 0, len(self) - 1))
+
+
+class Chosen(Frames):
+    """Some of other frames, by their numbers."""
+
+    def __init__(self, frames: Frames | np.ndarray, numbers: np.ndarray):
+        """Take `numbers` (T,) int64 of `frames`."""
+        self._frames, self._numbers = frames, numbers
+        self.shape = (len(numbers), *frames.shape[1:])
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Return the frames at `indices` (n,)."""
+        return self._frames[self._numbers[np.asarray(indices)]]
 
 
 def open_whole(path: Path, fps: float) -> VideoFrames:

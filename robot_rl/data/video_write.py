@@ -5,7 +5,7 @@ Every frame lies exactly on the grid i / fps, so episode borders in a joined fil
 
 from __future__ import annotations
 
-import io
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from robot_rl.data.episode import Frames
-from robot_rl.data.video import VideoFrames
+from robot_rl.data.video import MAX_PIXELS, VideoFrames
 from robot_rl.errors import BadInput
 
 BATCH = 32  # frames held in memory while encoding
@@ -158,10 +158,30 @@ def encode_png(image: np.ndarray) -> bytes:
     return b"".join(bytes(p) for p in [*context.encode(picture), *context.encode(None)])
 
 
+_kept = threading.local()  # a JPEG decoder of each thread: making one takes longer than decoding a picture
+
+
 def decode_image(data: bytes, where: str) -> np.ndarray:
     """A PNG or JPEG file's bytes as (H, W, 3) uint8 RGB; BadInput names `where`."""
+    name = "mjpeg" if data[:2] == b"\xff\xd8" else "png" if data[:4] == b"\x89PNG" else None
+    if name is None:
+        raise BadInput(f"{where}: is neither a PNG nor a JPEG picture; fetch the dataset again")
+    context = getattr(_kept, "jpeg", None) if name == "mjpeg" else None
     try:
-        with av.open(io.BytesIO(data)) as container:
-            return next(container.decode(video=0)).to_ndarray(format="rgb24")
-    except (av.FFmpegError, StopIteration, OSError) as error:
-        raise BadInput(f"{where}: the image cannot be decoded ({error}); fetch the dataset again") from error
+        context = context or _decoder(name)
+        image = context.decode(av.Packet(data))[0].to_ndarray(format="rgb24")
+    except (av.FFmpegError, IndexError, OSError, ValueError) as error:
+        _kept.jpeg = None  # what it holds of a damaged picture must not reach the next one
+        reason = str(error) or type(error).__name__
+        raise BadInput(f"{where}: the image cannot be decoded ({reason}); fetch the dataset again") from error
+    if name == "mjpeg":  # a PNG decoder draws over the picture before
+        _kept.jpeg = context
+    return image
+
+
+def _decoder(name: str) -> av.VideoCodecContext:
+    """A decoder that refuses pictures of a size that only a damaged header claims."""
+    context = av.CodecContext.create(name, "r")
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    context.thread_count = 1
+    return context

@@ -31,6 +31,7 @@ def test_import_prints_fields_rates_and_tasks(hdf5, tmp_path, capsys):
     told = capsys.readouterr()
     assert f"{out}: 2 episodes, " in told.out and "at 25 Hz" in told.out and "task: open the door" in told.out
     assert any(line.split()[:3] == ["observation.state", "float32", "3"] for line in told.out.splitlines())
+    assert "ends: 0 terminated, 0 with the observation after the last action" in told.out
     assert "import: 2/2 episodes" in told.err
     assert len(Dataset.open(out)) == 2
 

@@ -8,6 +8,8 @@ import pytest
 pytest.importorskip("torch")
 from robot_rl.cli.main import main
 from robot_rl.data.store import Dataset
+from robot_rl.data.video import Chosen, ResizedFrames, VideoPool, WholeVideo
+from robot_rl.data.video_write import Encoding, encode
 from tests.data.real import real
 
 FEW = ("--steps", 20, "--batch-size", 32)
@@ -46,3 +48,26 @@ def test_adroit_door(tmp_path):
     for algo in ("iql", "bc"):
         run("train", data, "--algo", algo, "--out", tmp_path / algo, "--holdout", 0.3, *FEW)
         assert json.loads((tmp_path / algo / "action_error.json").read_text())["episodes"] == [2]
+
+
+def short_clip(source, target):
+    """The clip's first 2 s at 9 Hz, 64x64 pixels: what the whole clip says in a fraction of its frames."""
+    video = WholeVideo(source, VideoPool(1))
+    frames = ResizedFrames(Chosen(video, np.arange(0, 180, 10)), (64, 64))
+    target.parent.mkdir(exist_ok=True)
+    encode(frames, target, 9.0, Encoding())
+
+
+def test_dressing_clips_without_actions(tiny_judge, tmp_path, capsys):
+    source, data, labeling = real("dressing_clips"), tmp_path / "data", tmp_path / "labeling"
+    for number, clip in enumerate(sorted(source.glob("*.mp4"))[:3]):
+        short_clip(clip, tmp_path / f"clips/{number}.mp4")
+    run("import", tmp_path / "clips", data, "--task", "the arm is inside the sleeve")
+    assert "a zero stands in (no_state, no_action)" in capsys.readouterr().out
+    words = ("--task", "the arm is inside the sleeve", "--opposite", "the sleeve hangs beside the arm")
+    run("label", data, *words, "--model", "in-domain:drawer_open", "--pairs", 60, "--out", labeling)
+    rewards = Dataset.open(labeling / "dataset").column("next.reward")
+    assert len(rewards) == 54 and np.isfinite(rewards).all()
+    args = ["train", labeling / "dataset", "--algo", "iql", "--out", tmp_path / "iql", *FEW]
+    assert main([str(arg) for arg in args]) == 2
+    assert "has no state and no action, only zeros" in capsys.readouterr().err

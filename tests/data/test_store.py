@@ -307,3 +307,36 @@ def test_tasks_are_written_as_pandas_would(tmp_path: Path) -> None:
     frame = pandas.read_parquet(tmp_path / "tasks.parquet")
     assert frame.index.tolist() == ["a", "b"]
     assert frame.loc["b"].task_index == 1
+
+
+def test_what_a_learner_needs_is_read_without_pictures(tmp_path: Path) -> None:
+    from robot_rl.data.replay import transitions_from_dataset
+    from tests.data.importers.test_lerobot_v3 import of_others, with_pictures
+
+    root = with_pictures(of_others(tmp_path / "d"))
+    for path in root.glob("data/*/*.parquet"):  # blank the pages of the pictures and nothing else
+        group = pq.ParquetFile(path).metadata.row_group(0)
+        chunks = [group.column(i) for i in range(group.num_columns)]
+        at = next(chunk for chunk in chunks if "bytes" in chunk.path_in_schema)
+        data = bytearray(path.read_bytes())
+        start = at.dictionary_page_offset or at.data_page_offset
+        data[start : start + at.total_compressed_size] = bytes(at.total_compressed_size)
+        path.write_bytes(data)
+    dataset = Dataset.open(root)
+    assert len(transitions_from_dataset(dataset)) == 44  # the last step of each episode led to nothing known
+    with pytest.raises(BadInput):
+        dataset.frames("front", [0])
+
+
+def test_each_jpeg_gives_its_own_picture() -> None:
+    from robot_rl.data.video_write import decode_image
+    from tests.benchmarks.data import jpeg
+
+    pictures = [picture(step, step, 64) for step in range(3)]
+    for image in [*pictures, *reversed(pictures)]:
+        assert np.abs(decode_image(jpeg(image), "x").astype(int) - image).mean() < 8
+    with pytest.raises(BadInput, match="x: the image cannot be decoded"):
+        decode_image(jpeg(pictures[0])[:40], "x")
+    assert np.abs(decode_image(jpeg(pictures[1]), "x").astype(int) - pictures[1]).mean() < 8
+    with pytest.raises(BadInput, match="neither a PNG nor a JPEG"):
+        decode_image(b"GIF89a", "x")

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from robot_rl.data.video import ResizedFrames, VideoFrames, open_whole
+from robot_rl.data.video import FrameCache, ResizedFrames, VideoFrames, open_whole
 from robot_rl.data.video_write import (
     Encoding,
     decode_image,
@@ -138,3 +138,17 @@ def test_png_is_lossless() -> None:
     np.testing.assert_array_equal(decode_image(encode_png(image), "x"), image)
     with pytest.raises(BadInput, match="frame 3"):
         decode_image(b"nothing", "frame 3")
+
+
+def test_the_cache_holds_what_was_used_last_up_to_its_size() -> None:
+    frame = np.zeros((64, 64, 4), np.uint8)  # 16 KiB
+    cache = FrameCache(3 * 16 / 1024)
+    one, other = Path("a.mp4"), Path("b.mp4")
+    for path, position in ((one, 0), (one, 1), (other, 0)):
+        cache.put(path, position, frame)
+    assert cache.get(one, 0) is frame  # now the one used last
+    cache.put(other, 1, frame)
+    assert cache.get(one, 1) is None and cache.get(one, 0) is frame and cache.get(other, 0) is frame
+    tiny = FrameCache(0)
+    tiny.put(one, 0, frame), tiny.put(one, 1, frame)
+    assert tiny.get(one, 0) is None and tiny.get(one, 1) is frame

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from robot_rl.data import layout
+from robot_rl.data.checksums import SUMS, read_checksums, verify
 from robot_rl.data.consolidate import Limits
+from robot_rl.data.relabel import relabel
 from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
 from tests.conftest import make_episode, make_writer, write_tiny
@@ -249,3 +254,56 @@ def test_meta_files_have_the_layout_of_v3(tiny_dataset: Dataset) -> None:
     image = np.array(stats["observation.images.front"]["mean"])
     assert image.shape == (3, 1, 1)
     assert 0 <= image.min() <= image.max() <= 1
+
+
+def test_episodes_written_together_are_as_those_written_one_by_one(tmp_path: Path) -> None:
+    episodes = {}
+    for index in range(5):
+        whole = make_episode(index, steps=6 + index)
+        final = {"state": whole.final_observation["state"]} if index % 2 else None
+        changes = {"observations": {"state": whole.observations["state"]}, "final_observation": final}
+        episodes[index] = replace(whole, **changes)
+    one, many = (make_writer(tmp_path / name, cameras={}) for name in ("one", "many"))
+    for index, episode in episodes.items():
+        one.write(index, episode)
+    many.write_many({i: episodes[i] for i in (0, 1, 2)})
+    many.write(3, episodes[3])
+    again = make_writer(tmp_path / "many", cameras={})
+    assert again.closed_indices() == {0, 1, 2, 3}
+    again.write_many({4: episodes[4]})
+    one.close(), again.close()
+    a, b = Dataset.open(tmp_path / "one"), Dataset.open(tmp_path / "many")
+    for name in a.info.features:
+        np.testing.assert_array_equal(a.column(name), b.column(name))
+    np.testing.assert_array_equal(a.final_states(), b.final_states())
+    assert layout.read_json(a.root / layout.STATS) == layout.read_json(b.root / layout.STATS)
+    assert a.raw == b.raw and sorted(p.name for p in tmp_path.iterdir()) == ["many", "one"]
+
+
+def test_episodes_written_together_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="has cameras; write its episodes one by one"):
+        make_writer(tmp_path / "a").write_many({0: make_episode(0)})
+    writer = make_writer(tmp_path / "b", cameras={})
+    bare = {"observations": {"state": make_episode(0).observations["state"]}, "final_observation": None}
+    episode = replace(make_episode(0), **bare)
+    wrong = replace(episode, actions=episode.actions[:, :3])
+    with pytest.raises(BadInput, match="episode 1: actions have 3 parts"):
+        writer.write_many({0: episode, 1: wrong})
+    assert writer.closed_indices() == set()
+    writer.write_many({0: episode, 1: episode})
+    writer.write(1, episode)
+    with pytest.raises(BadInput, match="episode 1 is in episode-000001 and in group-000000-000001"):
+        writer.close()
+
+
+def test_a_dataset_says_what_its_files_should_be(tmp_path: Path) -> None:
+    root = write_tiny(tmp_path / "d", 2).root
+    sums = read_checksums(root)
+    assert set(sums) == {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()} - {SUMS}
+    assert sums["meta/info.json"] == hashlib.sha256((root / "meta/info.json").read_bytes()).hexdigest()
+    verify(root)
+    labeled = relabel(Dataset.open(root), tmp_path / "e", {"next.reward": np.zeros(24, np.float32)})
+    verify(labeled.root)
+    (labeled.root / "meta/info.json").write_text("{}")
+    with pytest.raises(BadInput, match="info.json differs from its checksum"):
+        verify(labeled.root)

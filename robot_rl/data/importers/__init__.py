@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
-import h5py
-
-from robot_rl.data import layout
+from robot_rl.data.disk import DiskTrouble
 from robot_rl.data.episode import Episode, validate_episode
-from robot_rl.data.importers.d4rl import D4rlSource
-from robot_rl.data.importers.lerobot_v21 import LeRobotV21Source
+from robot_rl.data.importers.detect import FORMATS, SOURCES, detect
+from robot_rl.data.importers.source import Options, Source
 from robot_rl.data.store import Dataset
 from robot_rl.data.writer import DatasetWriter
 from robot_rl.errors import BadInput
 
-FORMATS = {"lerobot_v21": "a LeRobotDataset v2.x folder", "d4rl": "a D4RL HDF5 file"}
+BATCH_STEPS = 50_000  # of episodes without pictures that are written together
+__all__ = ["FORMATS", "ImportReport", "detect", "import_dataset", "import_source"]
 
 
 @dataclass(frozen=True)
@@ -35,41 +33,6 @@ class ImportReport:
     notes: tuple[str, ...]  # what a reader should know: skipped episodes, columns not taken over, ...
 
 
-class Source(Protocol):
-    """One dataset in another format."""
-
-    settings: dict[str, Any]  # of the DatasetWriter
-    notes: list[str]
-
-    def __len__(self) -> int:
-        """The number of episodes."""
-
-    def where(self, index: int) -> str:
-        """What to name in errors about episode `index`."""
-
-    def episode(self, index: int) -> Episode:
-        """Read one episode; BadInput where it is broken."""
-
-
-def detect(src: str | Path) -> str:
-    """Name the format at `src`: "lerobot_v21" or "d4rl"; BadInput where it is neither."""
-    path = Path(src)
-    if not path.exists():
-        raise BadInput(f"{path} does not exist; give {' or '.join(FORMATS.values())}")
-    if path.is_file():
-        if h5py.is_hdf5(path):
-            return "d4rl"
-        raise BadInput(f"{path} is no HDF5 file (or a damaged one); give {' or '.join(FORMATS.values())}")
-    if not (path / layout.INFO).is_file():
-        raise BadInput(f"{path} is no dataset: it has no {layout.INFO}; give {' or '.join(FORMATS.values())}")
-    version = str(layout.read_json(path / layout.INFO).get("codebase_version"))
-    if version.startswith("v2."):
-        return "lerobot_v21"
-    if version.startswith("v3."):
-        raise BadInput(f"{path} is a LeRobotDataset {version} already; it opens as it is, without an import")
-    raise BadInput(f"{path / layout.INFO}: codebase_version is {version!r}; importable are v2.0 and v2.1")
-
-
 def import_dataset(
     src: str | Path,
     dst: str | Path,
@@ -78,39 +41,68 @@ def import_dataset(
     episodes: int | Sequence[int] | None = None,
     resize: tuple[int, int] | None = None,
     fps: float | None = None,
+    mapping: str | Path | None = None,
     on_bad: str = "raise",
     progress: Callable[[int, int], None] | None = None,
+    starting: Callable[[int, str], None] | None = None,
+    left_out: Mapping[int, str] | None = None,
 ) -> ImportReport:
     """Import the dataset at `src` into the new folder `dst`.
 
     `task` is the goal in words (required where the source has none), `episodes` the first n or a list of
-    indices, `resize` (height, width) in pixels, `fps` (Hz) for sources that do not say. A broken episode
-    raises BadInput and removes partial output, or with `on_bad="skip"` is left out with a note.
-    `progress(done, total)` is called after each episode. An interrupted import resumes when called again.
+    indices, `resize` (height, width) in pixels, `fps` (Hz) for sources that do not say, `mapping` the file
+    that says what a bag's topics are. A broken episode raises BadInput and removes partial output, or with
+    `on_bad="skip"` is left out with a note. `progress(done, total)` is called after each episode and
+    `starting(index, where)` before it; episodes in `left_out` are not read, with those notes. An interrupted
+    import resumes when called again, and so does one that found the disk full.
     """
+    kind = detect(src)
+    options = Options(task, fps, resize, None if mapping is None else Path(mapping))
+    with SOURCES[kind](Path(src), options) as source:
+        return import_source(
+            source,
+            dst,
+            kind,
+            src,
+            episodes=episodes,
+            on_bad=on_bad,
+            progress=progress,
+            starting=starting,
+            left_out=left_out,
+        )
+
+
+def import_source(
+    source: Source,
+    dst: str | Path,
+    kind: str,
+    src: str | Path,
+    *,
+    episodes: int | Sequence[int] | None = None,
+    on_bad: str = "raise",
+    progress: Callable[[int, int], None] | None = None,
+    starting: Callable[[int, str], None] | None = None,
+    left_out: Mapping[int, str] | None = None,
+) -> ImportReport:
+    """Import an open source; arguments as of `import_dataset`."""
     if on_bad not in ("raise", "skip"):
         raise BadInput(f"on_bad is {on_bad!r}; it must be 'raise' or 'skip'")
-    kind = detect(src)
-    with _open(kind, Path(src), task, resize, fps) as source:
-        chosen = _choose(episodes, len(source), src)
-        writer = DatasetWriter(dst, **source.settings)
-        try:
-            notes = _copy(source, writer, chosen, on_bad, progress)
-            writer.close()
-        except Exception:
-            shutil.rmtree(writer.staging, ignore_errors=True)
-            raise
-        return _report(kind, Dataset.open(dst), [*source.notes, *notes])
-
-
-def _open(kind: str, src: Path, task: str | None, resize: tuple[int, int] | None, fps: float | None) -> Any:
-    if kind == "d4rl":
-        if resize is not None:
-            raise BadInput(f"{src} holds no pictures; resize does not apply to D4RL files")
-        return D4rlSource(src, task, fps)
-    if fps is not None:
-        raise BadInput(f"{src}: meta/info.json says the rate; fps only applies to formats that do not")
-    return LeRobotV21Source(src, task, resize)
+    chosen = _choose(episodes, len(source), src)
+    writer = DatasetWriter(dst, **source.settings)
+    try:
+        left_out = {i: note for i, note in (left_out or {}).items() if i in chosen}
+        kept = [i for i in chosen if i not in left_out]
+        if not kept:
+            raise BadInput(f"every episode is broken; the first: {next(iter(left_out.values()))}")
+        notes = [f"episode {i} skipped: {note}" for i, note in left_out.items()]
+        notes += _copy(source, writer, kept, on_bad, progress, starting or (lambda *_: None))
+        writer.close()
+    except DiskTrouble:
+        raise
+    except Exception:
+        shutil.rmtree(writer.staging, ignore_errors=True)
+        raise
+    return _report(kind, Dataset.open(dst), [*source.notes, *notes])
 
 
 def _choose(episodes: int | Sequence[int] | None, total: int, src: str | Path) -> list[int]:
@@ -129,24 +121,57 @@ def _copy(
     chosen: Sequence[int],
     on_bad: str,
     progress: Callable[[int, int], None] | None,
+    starting: Callable[[int, str], None],
 ) -> list[str]:
     """Write the chosen episodes that are not there yet; returns notes on skipped ones."""
-    notes, present = [], writer.closed_indices()
-    for done, index in enumerate(chosen, start=1):
-        if index not in present:
-            try:
-                episode = source.episode(index)
-                validate_episode(episode, source.where(index))
-                writer.write(index, episode)
-            except BadInput as error:
-                if on_bad == "raise":
+    notes, present, batch = [], writer.closed_indices(), _Batch(writer)
+    try:
+        for done, index in enumerate(chosen, start=1):
+            if index not in present:
+                starting(index, source.where(index))
+                try:
+                    episode = source.episode(index)
+                    validate_episode(episode, source.where(index))
+                    batch.add(index, episode)
+                except DiskTrouble:
                     raise
-                notes.append(f"episode {index} skipped: {error}")
-        if progress:
-            progress(done, len(chosen))
+                except BadInput as error:
+                    if on_bad == "raise":
+                        raise
+                    notes.append(f"episode {index} skipped: {error}")
+            if progress:
+                progress(done, len(chosen))
+    except KeyboardInterrupt:
+        batch.flush()  # what is done is kept
+        raise
+    batch.flush()
     if len(notes) == len(chosen):
         raise BadInput(f"every episode is broken; the first: {notes[0]}")
     return notes
+
+
+class _Batch:
+    """Collects episodes without pictures, which are quicker to write together."""
+
+    def __init__(self, writer: DatasetWriter):
+        self._writer, self._held, self._steps = writer, {}, 0
+
+    def add(self, index: int, episode: Episode) -> None:
+        """Write an episode, now or with those that follow."""
+        if self._writer.spec.cameras:
+            self._writer.write(index, episode)
+            return
+        self._writer.check(index, episode)  # here it can still be left out alone
+        self._held[index] = episode
+        self._steps += len(episode)
+        if self._steps >= BATCH_STEPS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._held:
+            self._writer.write_many(self._held)
+        self._held, self._steps = {}, 0
 
 
 def _report(kind: str, dataset: Dataset, notes: Sequence[str]) -> ImportReport:

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from robot_rl.data import layout
 from robot_rl.data.episode import Episode
-from robot_rl.errors import BadInput, nearest
+from robot_rl.data.importers.hdf5 import Hdf5
+from robot_rl.data.importers.source import Options, floats, rate
+from robot_rl.errors import BadInput
 
 REQUIRED = ("observations", "actions", "rewards", "terminals", "timeouts")
+OWN = "robot_rl"  # an attribute of ours, see data.exporters.d4rl
 DEFAULT_FPS = 10.0  # Hz; the files do not say
+HELD = 2**28  # bytes up to which an array is read at once; larger ones are read by episodes
+_BLOCK = 2**16  # rows of a large array looked at together
 
 
 class D4rlSource:
     """One D4RL file; `infos` of one row a step become labels, of one row an episode metadata."""
 
-    def __init__(self, path: Path, task: str | None, fps: float | None = None):
-        """Open `path`; `task` is required, for the format has no texts; `fps` in Hz."""
-        if not task:
-            raise BadInput(f'{path}: a D4RL file has no task text; give it, e.g. --task "open the door"')
-        self.path, self._task, self._fps = path, task, float(fps or DEFAULT_FPS)
+    def __init__(self, path: Path, options: Options):
+        """Open `path`; the options' task is required where no export of ours says it."""
+        self.path, self._options = path, options
+        options.refuse_size(path, "D4RL files")
         self.notes: list[str] = []
-        if fps is None:
-            self.notes.append(f"the file does not say the control rate; {DEFAULT_FPS:g} Hz is assumed (fps)")
-        try:
-            self._file = h5py.File(path, "r")
-        except OSError as error:
-            raise BadInput(f"{path} is not a readable HDF5 file ({error}); fetch it again") from error
+        self._file = Hdf5(path)
         try:
             self._load()
         except BaseException:
@@ -47,96 +46,140 @@ class D4rlSource:
         return len(self._ends)
 
     def _load(self) -> None:
-        arrays = {key: self._read(key) for key in REQUIRED}
-        steps = len(arrays["observations"])
-        if steps == 0:
-            raise BadInput(f"{self.path} holds no steps; fetch it again")
-        for key, array in arrays.items():
-            axes = 2 if key in ("observations", "actions") else 1
-            if array.ndim != axes or len(array) != steps:
-                raise BadInput(
-                    f"{self.path}: '{key}' has the shape {array.shape}; it needs {axes} axes and {steps} "
-                    "rows like 'observations'"
-                )
-        self._arrays = arrays
-        self._terminals = arrays["terminals"].astype(bool)
-        ended = self._terminals | arrays["timeouts"].astype(bool)
+        self._own = self._own_words()
+        self._fps = self._rate()
+        self._held: dict[str, np.ndarray] = {}
+        steps = self._check_shapes()
+        terminals = self._flags("terminals")
+        ended = terminals | self._flags("timeouts")
         if not ended[-1]:
             self.notes.append("the last episode is cut off by the end of the file; it is kept as a timeout")
         ended[-1] = True
+        self._terminals = terminals
         self._ends = np.flatnonzero(ended) + 1  # (E,) first step after each episode
         self._starts = np.concatenate([[0], self._ends[:-1]])
-        self._next = self._read("next_observations") if "next_observations" in self._file else None
-        if self._next is not None and self._next.shape != arrays["observations"].shape:
-            raise BadInput(
-                f"{self.path}: 'next_observations' has the shape {self._next.shape}, unlike 'observations'"
-            )
-        self._note_actions(arrays["actions"])
+        self._tasks = self._read_tasks()
+        self._note_actions(steps)
         self._sort_infos(steps)
         self.settings = self._settings()
 
-    def _read(self, key: str) -> np.ndarray:
-        if key not in self._file or not isinstance(self._file[key], h5py.Dataset):
-            raise BadInput(f"{self.path}: has no array '{key}'.{nearest(key, self._file.keys())}")
+    def _own_words(self) -> dict[str, Any]:
         try:
-            array = self._file[key][()]
-        except OSError as error:
-            raise BadInput(f"{self.path}: '{key}' cannot be read ({error}); fetch the file again") from error
-        if array.dtype.kind not in "fiub":
-            raise BadInput(f"{self.path}: '{key}' has the dtype {array.dtype}; it must hold numbers")
-        return array.astype(np.float32) if array.dtype.kind == "f" and not key.startswith("infos") else array
+            own = json.loads(self._file.attributes("/", [OWN]).get(OWN) or "{}")
+        except (ValueError, TypeError, RecursionError):
+            return {}
+        return own if isinstance(own, dict) else {}
 
-    def _note_actions(self, actions: np.ndarray) -> None:
-        beyond = np.abs(actions) > 1
-        if beyond.any():
+    def _rate(self) -> float:
+        if self._own.get("fps") is not None:
+            self._options.refuse_rate(self.path, "the file")
+            return rate(self._own["fps"], f"{self.path}: the attribute '{OWN}': fps")
+        if self._options.fps is None:
+            self.notes.append(f"the file does not say the control rate; {DEFAULT_FPS:g} Hz is assumed (fps)")
+        return float(self._options.fps or DEFAULT_FPS)
+
+    def _read_tasks(self) -> list[str]:
+        tasks = self._own.get("tasks")
+        fits = isinstance(tasks, list) and len(tasks) == len(self) and all(isinstance(t, str) for t in tasks)
+        if fits and not self._options.task:
+            return tasks
+        return [self._options.task_or_refuse(self.path, "a D4RL file")] * len(self)
+
+    def _check_shapes(self) -> int:
+        """Check the arrays' shapes; returns the number of steps."""
+        shapes = {key: self._file.shape(key) for key in REQUIRED}
+        steps = shapes["observations"][0] if shapes["observations"] else 0
+        if steps == 0:
+            raise BadInput(f"{self.path} holds no steps; fetch it again")
+        for key, shape in shapes.items():
+            axes = 2 if key in ("observations", "actions") else 1
+            if len(shape) != axes or shape[0] != steps:
+                raise BadInput(
+                    f"{self.path}: '{key}' has the shape {shape}; it needs {axes} axes and {steps} "
+                    "rows like 'observations'"
+                )
+        self._final = self._file.has("next_observations")
+        if self._final and self._file.shape("next_observations") != shapes["observations"]:
+            raise BadInput(
+                f"{self.path}: 'next_observations' has the shape {self._file.shape('next_observations')}, "
+                "unlike 'observations'"
+            )
+        return steps
+
+    def _flags(self, key: str) -> np.ndarray:
+        return self._file.numbers(key).astype(bool)
+
+    def _rows(self, key: str, rows: slice) -> np.ndarray:
+        """Some rows of an array; one that is small is read once and kept."""
+        if key not in self._held:
+            array = self._file.array(key)
+            if array.size * array.dtype.itemsize > HELD:
+                return self._file.numbers(key, rows)
+            self._held[key] = self._file.numbers(key)
+        return self._held[key][rows]
+
+    def _note_actions(self, steps: int) -> None:
+        values = beyond_steps = size = 0
+        largest = 0.0
+        for start in range(0, steps, _BLOCK):
+            actions = self._rows("actions", slice(start, start + _BLOCK))
+            size += actions.size
+            if actions.size and (top := max(float(actions.max()), -float(actions.min()))) > 1:
+                beyond = np.abs(actions) > 1
+                values, beyond_steps = values + int(beyond.sum()), beyond_steps + int(beyond.any(1).sum())
+                largest = max(largest, top)
+        if values:
             self.notes.append(
-                f"{int(beyond.sum())} of {actions.size} action values, in {int(beyond.any(1).sum())} of "
-                f"{len(actions)} steps, exceed +-1 (largest {np.abs(actions).max():.3g}); kept as they are"
+                f"{values} of {size} action values, in {beyond_steps} of {steps} steps, exceed +-1 "
+                f"(largest {largest:.3g}); kept as they are"
             )
 
     def _sort_infos(self, steps: int) -> None:
         """Tell infos of one row a step from those of one row an episode; note what is left behind."""
-        self._labels: dict[str, np.ndarray] = {}
-        self._vectors: dict[str, np.ndarray] = {}
+        self._labels: dict[str, str] = {}  # label -> array
+        self._vectors: dict[str, str] = {}
         self._per_episode: dict[str, np.ndarray] = {}
-        for key in self._arrays_under("infos"):
-            array, name = self._read(key), key.replace("/", ".")
-            if array.shape[:1] == (steps,) and array.ndim == 1:
-                self._labels[name] = array.astype(np.float32)
-            elif array.shape[:1] == (steps,) and array.ndim == 2:
-                self._vectors[name] = array.astype(np.float32)
-            elif array.shape[:1] == (len(self),):
-                self._per_episode[key] = array
+        for key in self._file.arrays("infos") if self._file.has("infos") else []:
+            shape, name = self._file.shape(key), self._label_name(key)
+            if self._file.array(key).dtype.kind not in "fiub":
+                self.notes.append(f"'{key}' holds no numbers; not taken over")
+            elif shape == (steps,):
+                self._labels[name] = key
+            elif shape[:1] == (steps,) and len(shape) == 2:
+                self._vectors[name] = key
+            elif shape[:1] == (len(self),):
+                self._per_episode[key] = self._file.numbers(key)
             else:
-                self.notes.append(
-                    f"'{key}' {array.shape} is neither one row a step nor an episode; not taken over"
-                )
-        ignored = sorted(set(self._file) - {*REQUIRED, "next_observations", "infos"})
+                self.notes.append(f"'{key}' {shape} is neither one row a step nor an episode; not taken over")
+        ignored = sorted(set(self._file.keys()) - {*REQUIRED, "next_observations", "infos"})
         if ignored:
             self.notes.append(f"not taken over: {', '.join(ignored)}")
 
-    def _arrays_under(self, group: str) -> list[str]:
-        found: list[str] = []
-        if group in self._file:
-            self._file[group].visititems(
-                lambda name, item: found.append(f"{group}/{name}") if isinstance(item, h5py.Dataset) else None
-            )
-        return found
+    def _label_name(self, key: str) -> str:
+        """What an array of `infos` is called in the dataset: as before our export, where it is from one."""
+        names = self._own.get("infos")
+        told = names.get(key) if isinstance(names, dict) else None
+        return told if isinstance(told, str) else key.replace("/", ".")
 
     def _settings(self) -> dict[str, Any]:
-        sizes = {key: self._arrays[key].shape[1] for key in ("observations", "actions")}
         for name in (*self._labels, *self._vectors):
             layout.check_name(name, f"{self.path}: infos")
+        vectors = {name: self._file.shape(key)[1] for name, key in self._vectors.items()}
         return {
             "fps": self._fps,
-            "state_names": [f"state_{i}" for i in range(sizes["observations"])],
-            "action_names": [f"action_{i}" for i in range(sizes["actions"])],
-            "labels": list(self._labels),
-            "vectors": {
-                name: [f"{name}_{i}" for i in range(array.shape[1])] for name, array in self._vectors.items()
-            },
-            "metadata": {"source": {"format": "D4RL", "name": self.path.name, "keys": sorted(self._file)}},
+            "state_names": self._names("state_names", "observations", "state"),
+            "action_names": self._names("action_names", "actions", "action"),
+            "robot_type": str(self._own.get("robot_type") or "unknown"),
+            "labels": [name for name in self._labels if name != layout.SUCCESS],
+            "vectors": {name: [f"{name}_{i}" for i in range(size)] for name, size in vectors.items()},
+            "metadata": {"source": {"format": "D4RL", "name": self.path.name, "keys": self._file.keys()}},
         }
+
+    def _names(self, told: str, key: str, stem: str) -> list[str]:
+        names, size = self._own.get(told), self._file.shape(key)[1]
+        if isinstance(names, list) and len(names) == size:
+            return list(map(str, names))
+        return [f"{stem}_{i}" for i in range(size)]
 
     def where(self, index: int) -> str:
         """The file and the episode's rows in it."""
@@ -144,19 +187,27 @@ class D4rlSource:
 
     def episode(self, index: int) -> Episode:
         """One episode of the file."""
-        rows = slice(self._starts[index], self._ends[index])
-        observations = {"state": self._arrays["observations"][rows].astype(np.float32)}
-        observations |= {name: array[rows] for name, array in self._vectors.items()}
-        final = None if self._next is None else {"state": self._next[rows.stop - 1].astype(np.float32)}
+        rows = slice(int(self._starts[index]), int(self._ends[index]))
+        observations = {"state": self._floats("observations", rows)}
+        observations |= {name: self._floats(key, rows) for name, key in self._vectors.items()}
+        last = slice(rows.stop - 1, rows.stop)
+        known = self._final and index not in (self._own.get("final_unknown") or ())
+        final = {"state": self._floats("next_observations", last)[0]} if known else None
         infos = {key: array[index].tolist() for key, array in self._per_episode.items()}
+        labels = {name: self._floats(key, rows) for name, key in self._labels.items()}
+        success = labels.pop(layout.SUCCESS, None)
         return Episode(
             observations,
-            self._arrays["actions"][rows].astype(np.float32),
-            self._task,
+            self._floats("actions", rows),
+            self._tasks[index],
             self._fps,
-            self._arrays["rewards"][rows].astype(np.float32),
+            self._floats("rewards", rows),
+            None if success is None else success > 0,
             terminated=bool(self._terminals[rows.stop - 1]),
             final_observation=final,
-            labels={name: array[rows] for name, array in self._labels.items()},
-            metadata={"source_rows": [int(rows.start), int(rows.stop)], **infos},
+            labels=labels,
+            metadata={"source_rows": [rows.start, rows.stop], **infos},
         )
+
+    def _floats(self, key: str, rows: slice) -> np.ndarray:
+        return floats(self._rows(key, rows))

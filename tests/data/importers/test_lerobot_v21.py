@@ -129,7 +129,6 @@ BROKEN = {
         lambda r: truncate(data_file(r, 1)),
         "episode_000001.parquet is not a readable Parquet",
     ),
-    "missing parquet": (lambda r: data_file(r, 1).unlink(), "episode_000001.parquet is missing"),
     "corrupt video": (lambda r: truncate(video_file(r, 1)), "episode_000001.mp4"),
     "no video": (lambda r: video_file(r, 1).write_bytes(b""), "episode_000001.mp4.*cannot be opened"),
     "short video": (shorter_video, "episode_000001.mp4 has 4 frames.*6 rows"),
@@ -214,8 +213,30 @@ def test_detect(source: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no HDF5 file"):
         detect(tmp_path / "text")
     import_dataset(source, tmp_path / "d", episodes=1)
-    with pytest.raises(BadInput, match="v3.0 already"):
-        detect(tmp_path / "d")
+    assert detect(tmp_path / "d") == "lerobot_v3"
+
+
+def test_a_partial_download_is_imported_as_far_as_it_goes(source: Path, tmp_path: Path) -> None:
+    data_file(source, 1).unlink()
+    video_file(source, 2).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    report = import_dataset(source, tmp_path / "d")
+    assert report.episodes == 1
+    notes = " | ".join(report.notes)
+    assert "1 of 3 episodes are left out, for their data files are not there" in notes
+    assert "1 of 2 episodes are left out, for their videos of camera 'top' are not there" in notes
+    assert [e.metadata["source_episode"] for e in Dataset.open(tmp_path / "d")] == [0]
+
+
+def test_without_any_video_the_numbers_come_in(source: Path, tmp_path: Path) -> None:
+    for i in range(3):
+        video_file(source, i).unlink()
+    report = import_dataset(source, tmp_path / "d")
+    assert (report.episodes, report.cameras) == (3, ())
+    assert "camera 'top' is left out: none of its videos is there" in report.notes
+    for i in range(3):
+        data_file(source, i).unlink()
+    with pytest.raises(BadInput, match="episode_000000.parquet is missing, as are all"):
+        import_dataset(source, tmp_path / "e")
 
 
 def test_an_interrupted_import_resumes(source: Path, tmp_path: Path) -> None:
