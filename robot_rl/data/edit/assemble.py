@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from robot_rl.data import layout
+from robot_rl.data.checksums import write_checksums
 from robot_rl.data.edit.agree import check_agreement, common_metadata
 from robot_rl.data.edit.episode_rows import episode_rows, extra_rows, stats_of
 from robot_rl.data.extras import DatasetExtra, write_dataset_extra
@@ -67,6 +68,7 @@ def assemble(
     try:
         building.mkdir(parents=True)
         _write(laid, building, dict(record))
+        write_checksums(building)
         layout.sync_tree(building)
         os.rename(building, target)
     finally:
