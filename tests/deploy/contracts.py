@@ -37,9 +37,10 @@ def velocity_contract(
 
 
 def _contract(channel: dict, kind: str, stop: dict, control_rate: float, **more: object) -> RobotContract:
+    unit = channel["unit"].removesuffix("/s")
     source = {
         "topic": "x", "type": "std_msgs/msg/Float64MultiArray", "rate": control_rate,
-        "stale": 2.5 / control_rate, "parts": {"x": {"field": "data[0]", "unit": "rad"}},
+        "stale": 2.5 / control_rate, "parts": {"x": {"field": "data[0]", "unit": unit}},
     }  # fmt: skip
     command = {
         "topic": "command", "type": "std_msgs/msg/Float64MultiArray", "kind": kind,
