@@ -21,6 +21,7 @@ from robot_rl.errors import BadInput
 from robot_rl.specs.robot_contract import RobotContract
 
 _SOONEST = 0.5  # periods; commands are never closer together, but for the first of a stop
+_AGAIN = 0.9  # periods after which a stop or a person's command is sent again; ticks are not punctual
 _LATE = 1.5  # periods after which the policy's last wish is sent again
 _LEAST_AUTHORITY = 0.05
 
@@ -190,7 +191,7 @@ class Guard:
         """The next command within limits, or nothing if the last one was just sent."""
         held = self.mode is Mode.INTERVENTION
         said = self._person if held else self._wishes
-        elapsed, patience = now - self._sent_at, 1.0 if held else _LATE
+        elapsed, patience = now - self._sent_at, _AGAIN if held else _LATE
         if elapsed < (_SOONEST if said.fresh else patience) * self.contract.period:
             return Output(self.mode)
         last = self._limiter.last
@@ -209,7 +210,7 @@ class Guard:
         if self.mode is Mode.INACTIVE and not (self._ours and self._stop_due):
             self._ours = False
             return Output(self.mode, why=self.why)
-        if not self._stop_due and now - self._sent_at < self.contract.period:
+        if not self._stop_due and now - self._sent_at < _AGAIN * self.contract.period:
             return Output(self.mode, why=self.why)
         if self.contract.stop.mode == "damp":
             commands = None

@@ -1,4 +1,4 @@
-"""Random robots, policies, sensors, clocks and people try to get a command past the guard that must not be."""
+"""Random robots, policies, sensors, clocks and people try to get a wrong command past the guard."""
 
 import contextlib
 import math
