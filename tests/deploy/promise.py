@@ -19,6 +19,7 @@ class Promise:
 
     def __init__(self, contract: RobotContract) -> None:
         self.contract, self.channels = contract, contract.channels()
+        self._positions = {name for name in self.channels if contract.kind_of(name) == "position"}
         self.broken: list[str] = []
         self.commands = 0
         self._last: dict[str, float] | None = None  # the command in force, of a stream of ours
@@ -62,23 +63,24 @@ class Promise:
 
     def _follows(self, commands: dict[str, float], now: float) -> None:
         """Rates and spacing against the command before."""
-        elapsed, period = now - self._at, self.contract.period
-        if self._anew or self._last is None:
-            self._speed = dict.fromkeys(commands, 0.0)
-            return
+        elapsed, period, begins = now - self._at, self.contract.period, self._anew or self._last is None
+        if begins:
+            self._last, self._speed, elapsed = dict.fromkeys(commands, 0.0), {}, period
         self._say(elapsed >= period / 2 - ABS, f"commands {elapsed} s apart")
         dt = min(elapsed, period)
         for name, channel in self.channels.items():
+            if begins and name in self._positions:
+                continue  # from where it stood, which is not known here
             change = commands[name] - self._last[name]
             size = ABS + REL * max(abs(channel.low), abs(channel.high))
-            self._say(
-                abs(change) <= channel.rate_limit * dt * (1 + REL) + size, f"{name}: a change of {change}"
-            )
-            before = 0.0 if elapsed > 2 * period else self._speed[name]
-            turn = abs(change / dt - before)
-            if channel.acceleration_limit is not None:
+            allowed = channel.rate_limit * dt * (1 + REL) + size
+            self._say(abs(change) <= allowed, f"{name}: a change of {change}, more than {allowed}")
+            resting = begins or elapsed > 2 * period
+            before = 0.0 if resting else self._speed.get(name)
+            if channel.acceleration_limit is not None and before is not None:
+                turn = abs(change / dt - before)
                 allowed = channel.acceleration_limit * dt * (1 + REL) + 2 * size / dt
-                self._say(turn <= allowed, f"{name}: its speed changed by {turn}")
+                self._say(turn <= allowed, f"{name}: its speed changed by {turn}, more than {allowed}")
             self._speed[name] = change / dt
 
     def _stops(self, commands: dict[str, float]) -> None:

@@ -127,7 +127,7 @@ class AttackedGuard(RuleBasedStateMachine):
     @invariant()
     def nothing_broken(self):
         if hasattr(self, "promise"):
-            assert self.promise.broken == []
+            assert self.promise.broken == [], self.contract.channels()
 
 
 AttackedGuard.TestCase.settings = settings(
