@@ -37,6 +37,8 @@ class Promise:
         if output.mode in MOVING or output.mode in (Mode.STOPPED, Mode.ESTOP):
             self._may_say_stop = True
         if output.commands is None and not output.damp:
+            if output.mode is Mode.INACTIVE:
+                self._last = None  # nothing of ours is in force any more
             return
         if output.mode is Mode.INACTIVE:
             self._say(self._may_say_stop, "a command while inactive")
@@ -52,6 +54,8 @@ class Promise:
         else:
             self._stops(output.commands)
         self._last, self._at, self._anew = output.commands, now, False
+        if output.mode is Mode.INACTIVE:
+            self._last = None
 
     def _within(self, commands: dict[str, float]) -> None:
         self._say(tuple(commands) == tuple(self.channels), "other actions than the contract's")
@@ -65,8 +69,8 @@ class Promise:
         """Rates and spacing against the command before."""
         elapsed, period, begins = now - self._at, self.contract.period, self._anew or self._last is None
         if begins:
-            self._last, self._speed, elapsed = dict.fromkeys(commands, 0.0), {}, period
-        self._say(elapsed >= period / 2 - ABS, f"commands {elapsed} s apart")
+            self._last, self._speed = dict.fromkeys(commands, 0.0), {}
+        self._say(begins or elapsed >= period / 2 - ABS, f"commands {elapsed} s apart")
         dt = min(elapsed, period)
         for name, channel in self.channels.items():
             if begins and name in self._positions:
