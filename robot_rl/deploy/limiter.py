@@ -1,7 +1,7 @@
 """Keeps a stream of commands within a contract's limits: value, rate, acceleration, walls of the workspace.
 
 Whatever is wished, every command obeys the limits, and one that obeys them next time always exists: speed
-towards a bound, or towards the wish itself, never exceeds what can still be braked away before it.
+towards the wish, which lies within the bounds, never exceeds what can still be braked away before it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Limiter:
         slowest, fastest = self._speeds(dt, authority)
         gap = target - self.last
         speed = np.clip(np.sign(gap) * brakeable(np.abs(gap), self.acceleration, dt), slowest, fastest)
-        command = np.clip(self.last + speed * dt, self.low, self.high)
+        command = np.clip(self.last + speed * dt, self.low, self.high)  # of rounding alone
         self.speed, self.last = (command - self.last) / dt, command
         met = np.abs(command - wish) <= self._slack
         return Limited(
@@ -83,16 +83,12 @@ class Limiter:
         )
 
     def _speeds(self, dt: float, authority: float) -> tuple[np.ndarray, np.ndarray]:
-        """Slowest and fastest change (A,) in unit/s that keeps rate, acceleration and room to brake."""
+        """Slowest and fastest change (A,) in unit/s that keeps rate and acceleration."""
         turn = self.acceleration * dt
         least, most = self.speed - turn, self.speed + turn
-        fastest = np.minimum(most, brakeable(self.high - self.last, self.acceleration, dt))
-        slowest = np.maximum(least, -brakeable(self.last - self.low, self.acceleration, dt))
         up, down = self._rates(dt, authority)
         # A rate limit that has just shrunk below the present speed is reached by braking.
-        fastest = np.minimum(fastest, np.maximum(up, least))
-        slowest = np.maximum(slowest, -np.maximum(down, -most))
-        return np.maximum(np.minimum(slowest, fastest), -self.rate), np.minimum(fastest, self.rate)
+        return np.maximum(least, -np.maximum(down, -most)), np.minimum(most, np.maximum(up, least))
 
     def _rates(self, dt: float, authority: float) -> tuple[np.ndarray, np.ndarray]:
         """Rate limits (A,) up and down; a velocity or effort may always go back to 0 at the full rate."""

@@ -32,7 +32,7 @@ class Walls:
     def sent(self, command: np.ndarray, seconds: float) -> None:
         """Note that a command (A,) was in force for so long."""
         if self._walls:
-            self._sent.append((seconds, command))
+            self._sent.append((min(seconds, 1e9), command))  # the first has been in force for ever
 
     def __call__(
         self, wish: np.ndarray, measured: Mapping[str, float], ages: Mapping[str, float]

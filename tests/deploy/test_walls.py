@@ -49,6 +49,12 @@ def test_what_was_commanded_since_the_reading_is_taken_off():
     assert allowed(wall, 9.0, 0.4, age=0.0) == pytest.approx(3.0, rel=1e-3)
 
 
+def test_a_reading_of_unknown_age_after_the_robot_rested_for_ever():
+    wall = walls()
+    wall.sent(np.array([0.0]), np.inf)
+    assert allowed(wall, 9.0, 0.9, age=np.inf) == pytest.approx(0.5, rel=1e-3)
+
+
 def test_the_way_back_is_not_counted_as_room():
     wall = walls()
     wall.sent(np.array([-1.0]), 0.1)
