@@ -141,7 +141,8 @@ def _random_channel(rng: Random, kind: str, part: str, rate: float) -> dict:
     channel: dict = {"unit": "m" if kind == "position" else "m/s", "low": low, "high": high}
     channel["rate_limit"] = (high - low) * rate * 10 ** rng.uniform(-4, 0.5)
     if rng.random() < 0.5:
-        channel["acceleration_limit"] = channel["rate_limit"] * rate * 10 ** rng.uniform(-3, 0.5)
+        acceleration = channel["rate_limit"] * rate * 10 ** rng.uniform(-3, 0.5)
+        channel["acceleration_limit"] = min(acceleration, 1e9)
     if kind == "position":
         channel["measured"] = part
     channel["scale"], channel["offset"] = rng.choice((1.0, -0.5, 30.0)), rng.choice((0.0, 0.1))
