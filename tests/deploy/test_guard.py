@@ -61,6 +61,12 @@ def test_enabling_twice_changes_nothing_in_motion():
     assert sent(rig.run(1, 1.0)) == pytest.approx([0.4])
 
 
+def test_enabling_twice_does_not_begin_a_velocity_anew():
+    rig = velocity(rate_limit=1.0).start()
+    assert sent(rig.run(3, 1.0)) == pytest.approx([0.1, 0.2, 0.3])
+    assert sent(rig.enable().run(1, 1.0)) == pytest.approx([0.4])
+
+
 def test_the_first_wish_must_come_within_its_time():
     rig = velocity().start()
     assert all(moving(output) for output in rig.idle(2))
