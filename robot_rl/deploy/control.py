@@ -13,10 +13,13 @@ import numpy as np
 
 from robot_rl.deploy.interface import StateBuilder, check_fit
 from robot_rl.errors import BadInput
-from robot_rl.policies.checkpoint import SPEC
+from robot_rl.policies.checkpoint import SPEC, WEIGHTS
+from robot_rl.policies.onnx_export import parity
 from robot_rl.policies.onnx_policy import ONNX, OnnxPolicy
 from robot_rl.policies.policy import MlpPolicy, Policy
 from robot_rl.specs.robot_contract import RobotContract
+
+_SAME = 1e-4  # of an action's range: more is not the rounding of another processor or runtime
 
 
 class ControlStep:
@@ -40,7 +43,10 @@ class ControlStep:
                 f"{version}: state_names differ from those of the running policy; start anew with it"
             )
         policy.reset()
-        policy.act(np.array(policy.spec.state_mean, np.float32))  # the first call is slow; not in the loop
+        # The first call is slow, so it is not left to the loop.
+        action = np.asarray(policy.act(np.array(policy.spec.state_mean, np.float32)))
+        if action.shape != (len(policy.spec.action_names),) or not np.isfinite(action).all():
+            raise BadInput(f"{version}: at state_mean it wishes {action.tolist()}; train again")
         self.policy, self.version = policy, version
 
 
@@ -66,9 +72,39 @@ def version_of(folder: str | Path) -> str:
 def load_swap(run: str | Path, folder: str | Path, runtime: str = "auto") -> tuple[Policy, str]:
     """Load new weights for a running policy, from inside its run's folder only; raises BadInput.
 
-    Symbolic links do not lead out of it. The checkpoint's own hash is verified as it is read.
+    Symbolic links do not lead out of it, neither the folder's nor its files'. The weights' hash is verified,
+    and policy.onnx must do what the weights do.
     """
-    inside, chosen = Path(run).resolve(), Path(folder).resolve()
-    if not chosen.is_relative_to(inside):
-        raise BadInput(f"{folder}: new weights must lie inside the run's folder, {run}")
-    return load_policy(chosen, runtime), version_of(chosen)
+    chosen = _inside(run, folder)
+    version = version_of(chosen)
+    weights = MlpPolicy.load(chosen)
+    if not weights.spec.weights_hash:
+        raise BadInput(
+            f"{chosen / SPEC}: weights_hash is empty; only weights that can be verified are swapped"
+        )
+    policy = load_policy(chosen, runtime)
+    if isinstance(policy, OnnxPolicy):
+        difference = parity(policy, weights)
+        if not difference <= _SAME:
+            raise BadInput(
+                f"{chosen / ONNX}: its actions differ from those of {WEIGHTS} by {difference:.2g} of their "
+                "range; export the run again (robot-rl export RUN)"
+            )
+    if version_of(chosen) != version:
+        raise BadInput(f"{chosen}: was written to while it was read; swap again when it is complete")
+    return policy, version
+
+
+def _inside(run: str | Path, folder: str | Path) -> Path:
+    """The folder's true path; raises BadInput unless it and its files lie inside the run's folder."""
+    try:
+        inside, chosen = Path(run).resolve(), Path(folder).resolve()
+        files = [(chosen / name).resolve() for name in (SPEC, WEIGHTS, ONNX)]
+    except (OSError, RuntimeError, ValueError) as error:  # too long, links in a circle, a null character
+        raise BadInput(f"{str(folder)!r}: not a path that can be followed ({error})") from error
+    for path in (chosen, *files):
+        if not path.is_relative_to(inside):
+            raise BadInput(
+                f"{folder}: new weights must lie inside the run's folder, {run}, but {path} does not"
+            )
+    return chosen

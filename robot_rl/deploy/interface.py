@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from robot_rl.deploy.fields import reader, writer
+from robot_rl.deploy.fields import reader, set_constant, writer
 from robot_rl.errors import BadInput, nearest
 from robot_rl.policies.checkpoint import PolicyDescription
 from robot_rl.specs.robot_contract import Command, RobotContract, Source
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class SourceReader:
@@ -26,8 +28,12 @@ class SourceReader:
     def __call__(self, message: Any) -> dict[str, float]:
         """State part -> value in the contract's unit; raises BadInput for another frame or missing joints."""
         frame = self._source.frame
-        if frame is not None and message.header.frame_id != frame:
-            raise BadInput(f"its frame is '{message.header.frame_id}', the contract says '{frame}'")
+        if frame is not None:
+            header = getattr(message, "header", None)
+            if header is None:
+                raise BadInput(f"it has no header, but the contract says that its frame is '{frame}'")
+            if header.frame_id != frame:
+                raise BadInput(f"its frame is '{header.frame_id}', the contract says '{frame}'")
         return {name: scale * read(message) + offset for name, (read, scale, offset) in self._parts.items()}
 
 
@@ -76,14 +82,6 @@ class CommandReader:
         return {name: read(message) for name, read in self._parts.items()}
 
 
-def set_constant(message: Any, path: str, value: float | str) -> None:
-    """Set a field that is always the same, such as `points[0].time_from_start.nanosec`."""
-    *inner, last = path.split(".")
-    for name in inner:
-        message = getattr(message, name)
-    setattr(message, last, value)
-
-
 def actions_of(contract: RobotContract, commands: Mapping[str, float]) -> dict[str, float]:
     """Bring commands back into the policy's units: what was executed, as an action."""
     channels = contract.channels()
@@ -103,8 +101,8 @@ class StateBuilder:
         self._previous = contract.previous_action
 
     def heard(self, values: Mapping[str, float]) -> None:
-        """Note state parts of a source; a source with a value that is not finite is not taken."""
-        if all(np.isfinite(value) for value in values.values()):
+        """Note state parts of a source; a source with a value that is not a finite float32 is not taken."""
+        if all(abs(value) <= _LARGEST for value in values.values()):
             self._values.update(values)
 
     def executed(self, actions: Mapping[str, float]) -> None:
@@ -124,7 +122,7 @@ class StateBuilder:
 
 def check_fit(contract: RobotContract, spec: PolicyDescription, where: str) -> None:
     """Raise BadInput, naming the field, unless a checkpoint's policy can run on the contract's robot."""
-    for wrong in (_robot, _rate, _state, _actions, _limits):
+    for wrong in (_robot, _rate, _observations, _state, _actions, _units, _limits):
         if told := wrong(contract, spec):
             raise BadInput(f"{where}: does not fit robot '{contract.name}': {told}")
 
@@ -139,6 +137,13 @@ def _rate(contract: RobotContract, spec: PolicyDescription) -> str:
     if np.isclose(spec.fps, contract.control_rate, rtol=0.01):
         return ""
     return f"fps is {spec.fps:g} Hz, the contract's control_rate {contract.control_rate:g} Hz"
+
+
+def _observations(contract: RobotContract, spec: PolicyDescription) -> str:
+    for key in getattr(spec, "observation_keys", ("state",)):
+        if key != "state":
+            return f"observation_keys has '{key}'; a policy on a robot is given 'state' alone"
+    return ""
 
 
 def _state(contract: RobotContract, spec: PolicyDescription) -> str:
@@ -159,6 +164,18 @@ def _actions(contract: RobotContract, spec: PolicyDescription) -> str:
     for name in channels:
         if name not in spec.action_names:
             return f"the policy has no action '{name}', which the contract commands"
+    return ""
+
+
+def _units(contract: RobotContract, spec: PolicyDescription) -> str:
+    """Where the contract does not convert an action, its unit must be that of the command."""
+    for name, unit in zip(spec.action_names, spec.action_units, strict=True):
+        channel = contract.channels()[name]
+        if (channel.scale, channel.offset) == (1, 0) and unit and unit != channel.unit:
+            return (
+                f"action_units of '{name}' is '{unit}', the contract's unit '{channel.unit}', without a "
+                "scale or offset that converts it"
+            )
     return ""
 
 

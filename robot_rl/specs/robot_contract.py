@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -18,9 +18,15 @@ from robot_rl.specs.yaml_model import SpecModel, load_yaml_model
 
 MESSAGE_TYPE = r"^[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*$"
 TOPIC = r"^/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$"
-# A field of a message: "pose.position.x", "data[2]", "position{joint_name}" (by the message's list of names),
-# or a direction that follows from an orientation: "orientation.gravity_x" (of gravity, in the body's frame).
-FIELD = re.compile(r"^[a-z_]+(\.[a-z_]+)*(\[\d+\]|\{[^{}]+\})?$")
+# A field of a message: "pose.position.x", "data[2]", "points[0].positions[2]", "position{joint_name}" (by the
+# message's list of names), or a direction that follows from an orientation: "orientation.gravity_x" (of
+# gravity, in the body's frame).
+FIELD = re.compile(
+    r"^(?P<inner>([a-z][a-z0-9_]*(\[\d{1,3}\])?\.)*)(?P<last>[a-z][a-z0-9_]*)"
+    r"(\[(?P<index>\d{1,3})\]|\{(?P<joint>[^{}]+)\})?$"
+)
+Number = Annotated[float, Field(ge=-1e9, le=1e9)]  # beyond, sums and squares lose what they should keep
+Limit = Annotated[float, Field(gt=0, le=1e9)]
 
 
 class Part(SpecModel):
@@ -28,15 +34,12 @@ class Part(SpecModel):
 
     field: str
     unit: str
-    scale: float = 1.0
-    offset: float = 0.0
+    scale: Number = 1.0
+    offset: Number = 0.0
 
     @model_validator(mode="after")
     def _usable(self) -> Part:
-        if not FIELD.match(self.field):
-            raise ValueError(f"field '{self.field}' must read a.b.c, a.b[2] or a.b{{joint}}")
-        if self.scale == 0:
-            raise ValueError("scale must not be 0")
+        _check_field(self.field, self.scale)
         return self
 
 
@@ -48,15 +51,15 @@ class Source(SpecModel):
     rate: float = Field(gt=0)  # Hz, at which it is published
     stale: float = Field(gt=0)  # s; a reading older than this stops the robot
     frame: str | None = None  # the header's frame_id must be this one, where given
-    clock: Literal["ours", "theirs"] = "ours"  # theirs: stamps are not of our clock; age is judged by arrival
+    # theirs: stamps are not of our clock; age is judged by arrival, and by the delay beyond the fastest one
+    clock: Literal["ours", "theirs"] = "ours"
     required: bool = True  # False: its parts have `default` until the first message, and it never goes stale
-    default: float = 0.0
+    default: Number = 0.0
     parts: dict[str, Part] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _stale_is_not_below_the_rate(self) -> Source:
-        if self.stale <= 1 / self.rate:
-            raise ValueError(f"stale must be above one period of the source, {1 / self.rate:.3g} s")
+        _check_stale(self.stale, self.rate)
         return self
 
 
@@ -66,7 +69,13 @@ class CameraTopic(SpecModel):
     topic: str = Field(pattern=TOPIC)
     rate: float = Field(gt=0)  # Hz
     stale: float = Field(gt=0)  # s
+    clock: Literal["ours", "theirs"] = "ours"  # as of a source
     required: bool = False  # True: a policy that sees needs it, and its silence stops the robot
+
+    @model_validator(mode="after")
+    def _stale_is_not_below_the_rate(self) -> CameraTopic:
+        _check_stale(self.stale, self.rate)
+        return self
 
 
 class Channel(SpecModel):
@@ -74,22 +83,18 @@ class Channel(SpecModel):
 
     field: str
     unit: str
-    scale: float = 1.0
-    offset: float = 0.0
-    low: float  # unit
-    high: float
-    rate_limit: float = Field(gt=0)  # unit/s: a position's velocity, a velocity's acceleration
-    acceleration_limit: float | None = Field(None, gt=0)  # unit/s²: of a velocity, its jerk
-    measured: str | None = None  # the state part that says where it stands: a position command starts there
+    scale: Number = 1.0
+    offset: Number = 0.0
+    low: Number  # unit
+    high: Number
+    rate_limit: Limit  # unit/s: a position's velocity, a velocity's acceleration
+    acceleration_limit: Limit | None = None  # unit/s²: of a velocity, its jerk
+    measured: str | None = None  # of a position: the state part, in the same unit, that says where it stands
 
     @model_validator(mode="after")
     def _usable(self) -> Channel:
-        if not FIELD.match(self.field):
-            raise ValueError(f"field '{self.field}' must read a.b.c, a.b[2] or a.b{{joint}}")
-        if self.low >= self.high:
-            raise ValueError(f"low {self.low} must be below high {self.high}")
-        if self.scale == 0:
-            raise ValueError("scale must not be 0")
+        _check_field(self.field, self.scale)
+        _check_order(self.low, self.high)
         return self
 
 
@@ -105,6 +110,13 @@ class Command(SpecModel):
     parts: dict[str, Channel] = Field(min_length=1)  # action -> number of the message
 
     @model_validator(mode="after")
+    def _names_each_field_once(self) -> Command:
+        _unique("parts.field", [*(channel.field for channel in self.parts.values()), *self.constants])
+        for field in self.constants:
+            _check_field(field)
+        return self
+
+    @model_validator(mode="after")
     def _safe_when_we_die(self) -> Command:
         if self.kind != "position" and self.timeout is None:
             raise ValueError(
@@ -116,6 +128,10 @@ class Command(SpecModel):
                 raise ValueError(
                     f"parts.{action}.measured is required for position commands: motion starts from there"
                 )
+            if self.kind != "position" and channel.measured is not None:
+                raise ValueError(
+                    f"parts.{action}.measured is for position commands; a {self.kind} command starts at 0"
+                )
             if self.kind != "position" and not channel.low <= 0 <= channel.high:
                 raise ValueError(f"parts.{action}: 0 must lie within low and high, since it stops the robot")
         return self
@@ -124,14 +140,13 @@ class Command(SpecModel):
 class Wall(SpecModel):
     """A measured position that must stay between two walls, and the velocity command that moves it."""
 
-    low: float  # in the unit of the state part
-    high: float
+    low: Number  # in the unit of the state part
+    high: Number
     driven_by: str  # action
 
     @model_validator(mode="after")
     def _ordered(self) -> Wall:
-        if self.low >= self.high:
-            raise ValueError(f"low {self.low} must be below high {self.high}")
+        _check_order(self.low, self.high)
         return self
 
 
@@ -145,7 +160,10 @@ class Stop(SpecModel):
 
 
 class Intervention(SpecModel):
-    """A person takes over: commands on <prefix>/<command topic> count while `hold` (Bool) says true."""
+    """A person takes over: commands on <prefix>/<command topic> count while `hold` (Bool) says true.
+
+    A velocity or effort that is not repeated within `timeout` is over; a position holds.
+    """
 
     prefix: str = Field("teleop", pattern=TOPIC)
     hold: str = Field("teleop/hold", pattern=TOPIC)
@@ -161,15 +179,15 @@ class RobotContract(SpecModel):
     robot: str  # as in a checkpoint's `robot`
     simulated: str | None = None  # task that stands behind the topics in simulation
     hardware: bool = True  # False: nothing real can move, and activation needs no person
-    control_rate: float = Field(gt=0)  # Hz
-    policy_timeout: float | None = None  # s without a wish that stop the robot; default 2 periods
+    control_rate: float = Field(ge=0.01, le=10_000)  # Hz
+    policy_timeout: float | None = Field(None, gt=0)  # s without a wish, then it stops; default 2 periods
     ramp: float = Field(0.5, ge=0)  # s in which authority grows after a start, a swap or an intervention
     sources: dict[str, Source] = Field(min_length=1)
     cameras: dict[str, CameraTopic] = {}
     previous_action: dict[str, str] = {}  # state part -> action whose last executed value it holds
     commands: dict[str, Command] = Field(min_length=1)
     workspace: dict[str, Wall] = {}  # state part -> walls
-    faults: dict[str, tuple[float, float]] = {}  # state part -> beyond these it is a fault, and stops
+    faults: dict[str, tuple[Number, Number]] = {}  # state part -> beyond these it is a fault, and stops
     stop: Stop
     intervention: Intervention = Intervention()
 
@@ -195,19 +213,40 @@ class RobotContract(SpecModel):
     @model_validator(mode="after")
     def _names_fit(self) -> RobotContract:
         _unique("sources", [*(n for s in self.sources.values() for n in s.parts), *self.previous_action])
+        _unique("sources and cameras", [*self.sources, *self.cameras])
         _unique("commands", [n for command in self.commands.values() for n in command.parts])
-        parts, channels = self.state_parts(), self.channels()
+        _unique("commands.topic", [command.topic.lstrip("/") for command in self.commands.values()])
+        sensed = {n: None for source in self.sources.values() for n in source.parts}
+        # What protects must be known to be fresh: a source that may be silent cannot say where the robot is.
+        sure = {n: None for source in self.sources.values() if source.required for n in source.parts}
+        channels = self.channels()
         for what, names, known in (
-            ("workspace", self.workspace, parts),
-            ("faults", self.faults, parts),
+            ("workspace", self.workspace, sure),
+            ("faults", self.faults, sensed),
             ("workspace.driven_by", [wall.driven_by for wall in self.workspace.values()], channels),
             ("previous_action", self.previous_action.values(), channels),
-            ("commands.measured", [c.measured for c in channels.values() if c.measured], parts),
+            ("commands.measured", [c.measured for c in channels.values() if c.measured], sure),
         ):
             for name in names:
                 if name not in known:
-                    raise ValueError(f"{what}: unknown name '{name}'.{nearest(name, known)}")
+                    why = " its source must be required." if name in sensed and known is sure else ""
+                    raise ValueError(f"{what}: unknown name '{name}'.{why}{nearest(name, known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _stops_and_bounds_fit(self) -> RobotContract:
         self._check_stop()
+        self._check_times()
+        self._check_workspace()
+        units = self.state_parts()
+        for name, channel in self.channels().items():
+            if channel.measured and units[channel.measured] != channel.unit:
+                raise ValueError(
+                    f"commands: the unit of '{name}', {channel.unit}, is not that of its measured "
+                    f"'{channel.measured}', {units[channel.measured]}; motion would start with a jump"
+                )
+        for part, (low, high) in self.faults.items():
+            _check_order(low, high, f"faults.{part}: ")
         return self
 
     def _check_stop(self) -> None:
@@ -218,19 +257,55 @@ class RobotContract(SpecModel):
             raise ValueError("stop.mode zero would send positions to 0; use hold or damp for positions")
         if self.stop.mode == "hold" and kinds != {"position"}:
             raise ValueError("stop.mode hold would repeat a velocity or effort for ever; use zero or damp")
-        for name, command in self.commands.items():
-            if command.timeout is not None and command.timeout <= self.period:
-                raise ValueError(f"commands.{name}.timeout must be above one period, {self.period:.3g} s")
+
+    def _check_times(self) -> None:
+        for name, timeout in (
+            ("policy_timeout", self.policy_timeout),
+            *((f"commands.{name}.timeout", command.timeout) for name, command in self.commands.items()),
+        ):
+            if timeout is not None and timeout <= self.period:
+                raise ValueError(f"{name} must be above one period, {self.period:.3g} s")
+
+    def _check_workspace(self) -> None:
+        units, channels = self.state_parts(), self.channels()
         for part, wall in self.workspace.items():
+            channel = channels[wall.driven_by]
             if self.kind_of(wall.driven_by) != "velocity":
                 raise ValueError(
                     f"workspace.{part}: '{wall.driven_by}' is not a velocity command; bound positions by "
                     "low and high"
                 )
+            if channel.unit != f"{units[part]}/s":
+                raise ValueError(
+                    f"workspace.{part}: is in {units[part]}, but '{wall.driven_by}' in {channel.unit}; "
+                    f"it must be in {units[part]}/s"
+                )
+            if channel.acceleration_limit is not None:
+                raise ValueError(
+                    f"workspace.{part}: '{wall.driven_by}' has an acceleration_limit (of a velocity, its "
+                    "jerk), which would not let it brake before the wall; leave it out"
+                )
 
     def kind_of(self, action: str) -> str:
         """The kind of command that carries an action."""
         return next(command.kind for command in self.commands.values() if action in command.parts)
+
+
+def _check_field(field: str, scale: float = 1.0) -> None:
+    if not FIELD.match(field):
+        raise ValueError(f"field '{field}' must read a.b.c, a.b[2] or a.b{{joint}}")
+    if scale == 0:
+        raise ValueError("scale must not be 0")
+
+
+def _check_order(low: float, high: float, where: str = "") -> None:
+    if low >= high:
+        raise ValueError(f"{where}low {low} must be below high {high}")
+
+
+def _check_stale(stale: float, rate: float) -> None:
+    if stale <= 1 / rate:
+        raise ValueError(f"stale must be above one period of the source, {1 / rate:.3g} s")
 
 
 def _unique(what: str, names: list[str]) -> None:

@@ -19,7 +19,7 @@ def position_contract(
         "field": "data[0]", "unit": "rad", "low": low, "high": high, "rate_limit": rate_limit,
         "acceleration_limit": acceleration_limit, "measured": "x",
     }  # fmt: skip
-    return _contract(channel, "position", {"mode": "hold"}, control_rate, **more)
+    return _contract(channel, "position", "hold", control_rate, **more)
 
 
 def velocity_contract(
@@ -33,13 +33,15 @@ def velocity_contract(
     channel = {"field": "data[0]", "unit": "m/s", "low": -1, "high": 1, "rate_limit": rate_limit}
     if wall:
         more["workspace"] = {"x": {"low": wall[0], "high": wall[1], "driven_by": "a"}}
-    return _contract(channel, "velocity", {"mode": "zero"}, control_rate, **more)
+    return _contract(channel, "velocity", "zero", control_rate, **more)
 
 
-def _contract(channel: dict, kind: str, stop: dict, control_rate: float, **more: object) -> RobotContract:
+def _contract(numbers: dict, kind: str, mode: str, control_rate: float, **more: object) -> RobotContract:
+    channel = numbers | more.pop("channel", {})
+    unit = channel["unit"].removesuffix("/s")
     source = {
         "topic": "x", "type": "std_msgs/msg/Float64MultiArray", "rate": control_rate,
-        "stale": 2.5 / control_rate, "parts": {"x": {"field": "data[0]", "unit": "rad"}},
+        "stale": 2.5 / control_rate, "parts": {"x": {"field": "data[0]", "unit": unit}},
     }  # fmt: skip
     command = {
         "topic": "command", "type": "std_msgs/msg/Float64MultiArray", "kind": kind,
@@ -47,7 +49,8 @@ def _contract(channel: dict, kind: str, stop: dict, control_rate: float, **more:
     }  # fmt: skip
     base = {
         "name": "axis", "description": "one axis", "tested": "never", "robot": "axis",
-        "control_rate": control_rate, "sources": {"x": source}, "commands": {"axis": command},
-        "stop": stop | more.pop("stop", {}), "ramp": 0.0,
+        "control_rate": control_rate, "sources": {"x": source} | more.pop("sources", {}),
+        "commands": {"axis": command},
+        "stop": {"mode": mode} | more.pop("stop", {}), "ramp": 0.0,
     }  # fmt: skip
     return RobotContract.model_validate(base | more)
