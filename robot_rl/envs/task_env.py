@@ -75,6 +75,10 @@ class TaskEnv(gymnasium.Env):
         """Draw one of `behaviours` for a segment of an episode."""
         raise NotImplementedError
 
+    def continue_from(self, other: TaskEnv) -> None:
+        """Take over the world of another task of the same scene, as it is; for reset-free pairs."""
+        raise BadInput(f"{self.card.name} and {other.card.name}: this family of tasks shares no worlds")
+
     # What all families share.
 
     def reset(

@@ -106,6 +106,7 @@ class TaskCard(SpecModel):
     expert: str | None = None  # the scripted policy that opens, presses, … where the family has several
     undo: str | None = None  # the scripted policy that does the opposite
     undo_object_offset: tuple[float, float, float] = (0.0, 0.0, 0.0)  # m, to where `undo` expects the object
+    undo_goal_offset: tuple[float, float, float] = (0.0, 0.0, 0.0)  # m, to where `undo` has to bring it
     start: Start | None = None
     options: dict[str, float | str | bool] = {}  # what the family's code reads besides, checked by it
     scales: tuple[Scale, ...] = Field(min_length=1)
