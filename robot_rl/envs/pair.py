@@ -32,7 +32,9 @@ class ResetFreePair(gymnasium.Env):
         first, second = self._envs.values()
         for space in ("observation_space", "action_space"):
             if getattr(first, space) != getattr(second, space):
-                raise BadInput(f"{forward.name} and {backward.name} differ in their {space.replace('_', ' ')}")
+                raise BadInput(
+                    f"{forward.name} and {backward.name} differ in their {space.replace('_', ' ')}"
+                )
         self.observation_space, self.action_space = first.observation_space, first.action_space
         self.task, self.resets, self._started = forward.name, 0, False
 

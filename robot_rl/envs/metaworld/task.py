@@ -131,8 +131,6 @@ class MetaWorldTask(TaskEnv):
         world._freeze_rand_vec, world._last_rand_vec = True, left._last_rand_vec
         world.reset()
         world._freeze_rand_vec = False
-        for field in ("body_pos", "body_mass", "body_inertia", "geom_friction"):
-            getattr(world.model, field)[:] = getattr(left.model, field)
         copy_state(left, world)
         world._prev_obs = left._prev_obs.copy()
         world.curr_path_length, self.steps = 0, 0

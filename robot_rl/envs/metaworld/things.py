@@ -138,7 +138,14 @@ def _opening(world: Any) -> float:
 
 _DOOR = Jointed("doorjoint", "angle", -1.57, 0.0, hinge=True)
 _PEG = Loose(
-    "peg", 0.02, (-0.05, 0.5), (0.2, 0.7), (0.07, 0.004, 0.004), (-0.03, 0.0, -0.035), 3, head=(-0.1, 0.0, 0.0)
+    "peg",
+    0.02,
+    (-0.05, 0.5),
+    (0.2, 0.7),
+    (0.07, 0.004, 0.004),
+    (-0.03, 0.0, -0.035),
+    3,
+    head=(-0.1, 0.0, 0.0),
 )
 # Meta-World's name -> its object. drawer-close names a point above the handle's bar; words speak of the bar.
 THINGS: dict[str, Thing] = {
@@ -147,9 +154,7 @@ THINGS: dict[str, Thing] = {
     "button-press-topdown-v3": Jointed("btnbox_joint", "pressed", -0.08, 0.0),
     "door-open-v3": _DOOR,
     "door-close-v3": _DOOR,
-    "sweep-into-v3": Loose(
-        "obj", 0.07, (-0.2, 0.5), (0.2, 0.72), (0.04, 0.04, 0.0), (0.0, 0.0, -0.025)
-    ),
+    "sweep-into-v3": Loose("obj", 0.07, (-0.2, 0.5), (0.2, 0.72), (0.04, 0.04, 0.0), (0.0, 0.0, -0.025)),
     "soccer-v3": Loose(
         "soccer_ball", 0.03, (-0.2, 0.5), (0.2, 0.75), (0.05, 0.04, 0.0), (0.0, 0.05, -0.025), 2
     ),
