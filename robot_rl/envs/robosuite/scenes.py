@@ -51,6 +51,8 @@ def _loose(body: str) -> Callable[[Any, np.random.Generator], None]:
         joint = data.joint(body.replace("_main", "_joint0"))
         if rng.random() < _SHOWN_LIFTED:
             joint.qpos[:3] = hand(world)
+            if rng.random() < 0.5:  # lower, as when it is just taken up
+                joint.qpos[2] = TABLE + 0.02 + rng.uniform(0.0, 0.04)
         else:
             joint.qpos[:3] = (*rng.uniform((-0.2, -0.2), (0.2, 0.2)), TABLE + 0.02)
         turn = rng.uniform(-np.pi, np.pi) / 2

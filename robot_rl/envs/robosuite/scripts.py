@@ -89,7 +89,7 @@ def lift(world: Any) -> Act:
 
 
 def door(world: Any) -> Act:
-    """Drop the closed fingers behind the handle's bar, the palm leaning away, and pull it around the hinge."""
+    """Drop the closed fingers behind the handle's bar, the palm leaning away, and pull it about its hinge."""
     data, hooked = world.sim.data._data, False
 
     def act() -> np.ndarray:
