@@ -157,7 +157,7 @@ def _draws(config: Config, card: TaskCard) -> list[Strip]:
 
     plain, drawn = (make_task(card, size=config.size, randomise=flag) for flag in (False, True))
     seeds = range(config.seed, config.seed + _DRAWS)
-    strips = [Strip("without", _start(plain, config.seed)[None])]
+    strips = [Strip("as in the card", _start(plain, config.seed)[None])]
     strips += [Strip(f"seed {seed}", _start(drawn, seed)[None]) for seed in seeds]
     plain.close()
     drawn.close()

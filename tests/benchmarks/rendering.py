@@ -1,8 +1,8 @@
 """Pictures a second at 84x84 on one core: MuJoCo as it comes against ours, for every task card.
 
 "As it comes" is mujoco.Renderer on the same scene from the same camera: with the scene's own shadows and
-multi-sampling, with reflections, the library's threads, and nothing hidden. Each takes turns in processes of its
-own on one core; between pictures the arm moves, which is not timed.
+multi-sampling, with reflections, the library's threads, and nothing hidden. They take turns in processes of
+their own on one core; between pictures the arm moves, which is not timed.
 """
 
 from __future__ import annotations

@@ -55,18 +55,18 @@ def test_a_sheet_of_one_task_and_of_its_draws(tmp_path, capsys):
         width = columns * (each * CELL + GAP) - GAP
         height = -(-strips // columns) * (TITLE + CELL + GAP) - GAP
         shape = image.imread(io.BytesIO(out.read_bytes()), format="png").shape
-        assert shape[:2] == (2 * height, 2 * width)
+        assert shape[:2] == (1.5 * height, 1.5 * width)
 
 
 def test_strips_stand_where_their_titles_are():
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     strips = [Strip(str(c), np.full((2, 8, 8, 3), c, np.uint8)) for c in colours]
     picture = image.imread(io.BytesIO(task_sheet(strips, columns=2)), format="png")
-    across, down = 2 * (2 * CELL + GAP), 2 * (TITLE + CELL + GAP)
-    for place, colour in zip([(0, 0), (0, across), (down, 0)], colours, strict=True):
-        middle = picture[place[0] + 2 * TITLE + CELL, place[1] + CELL, :3]
-        np.testing.assert_allclose(middle, np.array(colour) / 255, atol=0.02)
-    np.testing.assert_allclose(picture[down + 2 * TITLE + CELL, across + CELL, :3], 1.0)
+    across, down, middle = 2 * CELL + GAP, TITLE + CELL + GAP, TITLE + CELL // 2
+    for (top, left), colour in zip([(0, 0), (0, across), (down, 0)], colours, strict=True):
+        seen = picture[int(1.5 * (top + middle)), int(1.5 * (left + CELL)), :3]
+        np.testing.assert_allclose(seen, np.array(colour) / 255, atol=0.02)
+    np.testing.assert_allclose(picture[int(1.5 * (down + middle)), int(1.5 * (across + CELL)), :3], 1.0)
 
 
 def test_mistakes_are_one_line(tmp_path, capsys, monkeypatch):
