@@ -29,6 +29,9 @@ class Config:
     """Processes at work at a time; the result does not depend on it."""
     video: Path | None = None
     """Film the first episode to this MP4."""
+    randomise: bool = False
+    """Draw light, colours, camera, masses, friction, latency and sensor noise anew for each episode, from the
+    task card's ranges."""
     data: Path | None = None
     """Folder of a dataset: estimate the policy's value from its episodes (fitted Q evaluation, extra d3rlpy)
     and compare its actions with theirs instead of simulating; written to ope.json in the run."""
@@ -64,15 +67,17 @@ def main(config: Config) -> None:
     check_fits(spec, task, config.run)
     seeds = range(config.first_seed, config.first_seed + config.episodes)
     with progress(config.episodes, "evaluating", "episodes") as advance:
-        result = evaluate(task, config.run, seeds, min(config.workers, config.episodes), advance)
+        workers = min(config.workers, config.episodes)
+        result = evaluate(task, config.run, seeds, workers, advance, config.randomise)
     write_json(
         config.run / "evaluation.json",
         {"task": task.name, "success": result.rate, "episodes": [bool(s) for s in result.success],
-         "first_seed": config.first_seed, "mean_return": float(result.returns.mean())},
+         "first_seed": config.first_seed, "mean_return": float(result.returns.mean()),
+         **({"randomised": True} if config.randomise else {})},
     )  # fmt: skip
     print(success_text(result.success, result.steps, config.first_seed))
     if config.video:
-        save_film(task, config.run, config.first_seed, config.video)
+        save_film(task, config.run, config.first_seed, config.video, config.randomise)
         print(f"video: {config.video}")
 
 
@@ -100,12 +105,12 @@ def check_fits(spec, task, run: Path) -> None:
             raise BadInput(f"{run}/policy.json: {field} is {list(found)}, but task {task.name} has {wanted}")
 
 
-def save_film(task, run: Path, seed: int, path: Path) -> bool:
+def save_film(task, run: Path, seed: int, path: Path, randomise: bool = False) -> bool:
     """Film one episode to an MP4 and say whether it succeeded."""
     from robot_rl.envs.rollout import film
     from robot_rl.report.video import encode_mp4
 
-    pictures, reached = film(task, run, seed)
+    pictures, reached = film(task, run, seed, randomise=randomise)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_mp4(pictures, fps=task.control_rate / 2))
     return reached

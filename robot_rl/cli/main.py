@@ -43,6 +43,7 @@ VERBS = {
         "Let a trained policy go on learning in simulation, from the true or the learned reward.",
     ),
     "evaluate": ("robot_rl.cli.evaluate", "Measure a policy's success in simulation and film it."),
+    "sim": ("robot_rl.cli.sim", "Watch a simulated task: a video, a window or a sheet of pictures."),
     "export": (
         "robot_rl.cli.export",
         "Add policy.onnx to a checkpoint, or write a dataset in another library's format.",

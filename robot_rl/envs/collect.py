@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +16,9 @@ from robot_rl.data.writer import DatasetWriter
 from robot_rl.envs.workers import worker_pool
 from robot_rl.specs.dataset_cards import DatasetCard
 from robot_rl.specs.tasks import TaskCard
+
+if TYPE_CHECKING:
+    from robot_rl.policies.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class Plan:
     episodes: int
     seed: int
     images: bool = True
+    randomise: bool = False  # apply the task card's ranges
+    policy: Path | None = None  # checkpoint that plays what the behaviour calls "policy"
 
 
 def collect(plan: Plan, workers: int = 2, progress: Callable[[int], object] | None = None) -> Dataset:
@@ -38,7 +45,9 @@ def collect(plan: Plan, workers: int = 2, progress: Callable[[int], object] | No
         return _check_same(Dataset.open(plan.path), plan)
     from robot_rl.envs.make import make_task
 
-    make_task(plan.task).close()  # a wrong card or a missing module shows here, before anything is written
+    make_task(
+        plan.task, randomise=plan.randomise
+    ).close()  # a wrong card or a missing module shows here, before anything is written
     writer = open_writer(plan)
     missing = sorted(set(range(plan.episodes)) - writer.closed_indices())
     if progress:
@@ -78,8 +87,24 @@ def _metadata(plan: Plan) -> dict:
         "state_units": [part.unit for part in plan.task.state],
         "action_units": [part.unit for part in plan.task.actions],
         "licence": plan.card.licence,
-        "behaviour": plan.card.behaviour.model_dump(mode="json"),
+        "behaviour": _behaviour(plan),
+        # Only where they say something: a dataset is recognised by its metadata, older ones too.
+        **({"randomise": True} if plan.randomise else {}),
+        **({"policy": checkpoint_hash(plan.policy)} if plan.policy else {}),
     }
+
+
+def _behaviour(plan: Plan) -> dict:
+    card = plan.card
+    if card.behaviour is not None:
+        return card.behaviour.model_dump(mode="json")
+    return {"parts": dict(card.parts), "order": card.order}
+
+
+def checkpoint_hash(folder: Path) -> str:
+    """16 hex digits of a checkpoint's two files: which policy it is."""
+    content = [(folder / name).read_bytes() for name in ("policy.json", "weights.safetensors")]
+    return hashlib.sha256(b"".join(content)).hexdigest()[:16]
 
 
 def _check_same(dataset: Dataset, plan: Plan) -> Dataset:
@@ -87,6 +112,8 @@ def _check_same(dataset: Dataset, plan: Plan) -> Dataset:
 
     wanted = {**_metadata(plan), "cameras": [plan.task.camera.name] if plan.images else []}
     found = {**dataset.info.metadata, "cameras": list(dataset.info.cameras)}
+    for field in ("randomise", "policy"):
+        wanted.setdefault(field, None)
     for field, value in wanted.items():
         if found.get(field) != value:
             raise BadInput(
@@ -101,29 +128,35 @@ def _collect_some(work: tuple[Plan, list[int]]) -> int:
     from robot_rl.envs.make import make_task
 
     plan, indices = work
-    env = make_task(plan.task)
+    env, policy = make_task(plan.task, randomise=plan.randomise), _policy(plan)
     writer = open_writer(plan)
     for index in indices:
-        writer.write(index, play(env, plan, index))
+        writer.write(index, play(env, plan, index, policy))
     env.close()
     return len(indices)
 
 
-def play(env, plan: Plan, index: int) -> Episode:
+def _policy(plan: Plan) -> Policy | None:
+    from robot_rl.policies.policy import MlpPolicy
+
+    return MlpPolicy.load(plan.policy) if plan.policy else None
+
+
+def play(env, plan: Plan, index: int, policy: Policy | None = None) -> Episode:
     """Play one episode of a plan in its environment; the seed and the index decide everything."""
     from robot_rl.envs.player import Player
 
     rng = np.random.default_rng([plan.seed, index])
-    observation, _ = env.reset(
-        seed=int(rng.integers(2**31)), options={"random_start": plan.card.behaviour.random_start}
-    )
-    player = Player(env, plan.card.behaviour, rng)
+    behaviour = plan.card.behaviour_of(index, plan.episodes, rng)
+    start = {"random_start": behaviour.random_start}
+    observation, _ = env.reset(seed=int(rng.integers(2**31)), options=start)
+    player = Player(env, behaviour, rng, policy)
     states, actions, rewards, success, images = [], [], [], [], []
     for _ in range(plan.card.steps):
         states.append(observation["state"])
         if plan.images:
             images.append(env.render().copy())
-        actions.append(player())
+        actions.append(player(observation))
         observation, reward, _, _, info = env.step(actions[-1])
         rewards.append(reward)
         success.append(info["success"])

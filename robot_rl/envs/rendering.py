@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 # Both must be set before mujoco is imported; software rendering is several times slower without.
 os.environ.setdefault("MUJOCO_GL", "egl")
@@ -13,7 +14,28 @@ import numpy as np
 from robot_rl.errors import BadInput, RobotRLError, nearest, need
 from robot_rl.specs.tasks import Camera
 
-mujoco = need("mujoco", "sim")
+_LIBRARIES = (
+    "install its libraries (Debian, Ubuntu: apt-get install libegl1 libgl1 libegl-mesa0), choose another "
+    "with MUJOCO_GL=egl or osmesa, or MUJOCO_GL=disable where no picture is needed"
+)
+
+
+def _no_gl(error: Exception) -> RobotRLError:
+    """What to say where the graphics library cannot be loaded."""
+    told = " ".join(str(error).split())
+    return RobotRLError(
+        f"rendering: MUJOCO_GL={os.environ['MUJOCO_GL']} does not work here ({told}); {_LIBRARIES}"
+    )
+
+
+def _import_mujoco() -> Any:
+    try:
+        return need("mujoco", "sim")
+    except (ImportError, AttributeError, RuntimeError, OSError) as error:  # by what is missing
+        raise _no_gl(error) from error
+
+
+mujoco = _import_mujoco()
 
 
 class CardCamera:
@@ -29,12 +51,19 @@ class CardCamera:
         pixels = size or camera.size
         model.vis.global_.offwidth = max(model.vis.global_.offwidth, pixels)
         model.vis.global_.offheight = max(model.vis.global_.offheight, pixels)
-        self._renderer = mujoco.Renderer(model, pixels, pixels)
+        try:
+            self._renderer = mujoco.Renderer(model, pixels, pixels)
+        except (ImportError, RuntimeError, AttributeError, mujoco.FatalError) as error:
+            raise _no_gl(error) from error
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = 0
         self._options = mujoco.MjvOption()
         self._options.sitegroup[:] = 0  # sites mark the goal, which the camera of a real robot would not see
         self._camera = mujoco.MjvCamera()
+        self.aim(camera)
+
+    def aim(self, camera: Camera) -> None:
+        """Look from elsewhere; pixels and hidden bodies stay."""
         self._camera.lookat[:] = camera.look_at
         self._camera.azimuth, self._camera.elevation = camera.azimuth, camera.elevation
         self._camera.distance = camera.distance

@@ -33,9 +33,10 @@ def evaluate(
     seeds: Sequence[int],
     workers: int = 1,
     progress: Callable[[int], object] | None = None,
+    randomise: bool = False,
 ) -> Evaluation:
     """Run the checkpoint's policy for one episode a seed; the result does not depend on `workers`."""
-    work = [(task, checkpoint, int(seed)) for seed in seeds]
+    work = [(task, checkpoint, int(seed), randomise) for seed in seeds]
     if workers == 1:
         found = [_tick(_episodes([item])[0], progress) for item in work]
     else:
@@ -57,14 +58,15 @@ def _tick(row: tuple, progress: Callable[[int], object] | None) -> tuple:
     return row
 
 
-def _episodes(work: Sequence[tuple[TaskCard, Path, int]]) -> list[tuple[int, bool, float, int]]:
+def _episodes(work: Sequence[tuple[TaskCard, Path, int, bool]]) -> list[tuple[int, bool, float, int]]:
     """Run episodes one after the other in this process."""
     from robot_rl.envs.make import make_task
     from robot_rl.policies.policy import MlpPolicy
 
-    policy, env = MlpPolicy.load(work[0][1]), make_task(work[0][0])
+    task, checkpoint, _, randomise = work[0]
+    policy, env = MlpPolicy.load(checkpoint), make_task(task, randomise=randomise)
     rows = []
-    for _, _, seed in work:
+    for _, _, seed, _ in work:
         observation, _ = env.reset(seed=seed)
         policy.reset()
         total, reached, steps, truncated = 0.0, False, 0, False
@@ -77,21 +79,13 @@ def _episodes(work: Sequence[tuple[TaskCard, Path, int]]) -> list[tuple[int, boo
 
 
 def film(
-    task: TaskCard, checkpoint: Path, seed: int, size: int = 256, every: int = 2
+    task: TaskCard, checkpoint: Path, seed: int, size: int = 256, every: int = 2, randomise: bool = False
 ) -> tuple[np.ndarray, bool]:
     """Film one episode: pictures (n, size, size, 3) uint8, one in `every` steps, and whether it succeeded."""
     from robot_rl.envs.make import make_task
-    from robot_rl.policies.policy import MlpPolicy
+    from robot_rl.envs.recording import policy_actor, record
 
-    policy, env = MlpPolicy.load(checkpoint), make_task(task, size=size)
-    observation, _ = env.reset(seed=seed)
-    policy.reset()
-    pictures, reached, truncated, after = [env.render().copy()], False, False, 0
-    while not truncated and after < 20:  # a quarter of a second more shows that the object stays
-        observation, _, _, truncated, info = env.step(policy.act(observation))
-        reached = reached or info["success"]
-        after += reached
-        if env.steps % every == 0:
-            pictures.append(env.render().copy())
+    env = make_task(task, size=size, randomise=randomise)
+    seen = record(env, policy_actor(checkpoint), seed, every)
     env.close()
-    return np.stack(pictures), reached
+    return seen.frames, seen.success

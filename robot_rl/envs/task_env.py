@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from robot_rl.envs.randomise import Randomiser
 from robot_rl.envs.rendering import CardCamera  # sets MUJOCO_GL before the first mujoco import
 from robot_rl.errors import BadInput, nearest, need
 from robot_rl.specs.tasks import TaskCard
@@ -33,6 +34,7 @@ class TaskEnv(gymnasium.Env):
         self.card, self.render_mode, self._size = card, render_mode, size
         self.metadata = {**self.metadata, "render_fps": round(card.control_rate)}
         self._camera: CardCamera | None = None
+        self.randomiser: Randomiser | None = None  # set by make_task where episodes are to differ
         self.steps = 0
         high = np.full(len(card.state), np.inf, np.float32)
         box = gymnasium.spaces.Box(-high, high, dtype=np.float32)
@@ -75,6 +77,10 @@ class TaskEnv(gymnasium.Env):
         """Draw one of `behaviours` for a segment of an episode."""
         raise NotImplementedError
 
+    def continue_from(self, other: TaskEnv) -> None:
+        """Take over the world of another task of the same scene, as it is; for reset-free pairs."""
+        raise BadInput(f"{self.card.name} and {other.card.name}: this family of tasks shares no worlds")
+
     # What all families share.
 
     def reset(
@@ -83,30 +89,40 @@ class TaskEnv(gymnasium.Env):
         """Start an episode; `options={"random_start": True}` asks for the card's `start`."""
         super().reset(seed=seed)
         self.steps = 0
+        if self.randomiser is not None:
+            # A stream of its own: the start of an episode is the same with and without.
+            stream = self.np_random.bit_generator.seed_seq.spawn(1)[0]
+            self.randomiser.draw(self.model, np.random.default_rng(stream))
         self.begin(options or {})
         return self._observation(), {"success": False}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Act for one control period; actions beyond ±1 are clipped."""
-        reward, success, more = self.advance(np.clip(np.asarray(action, np.float32), -1.0, 1.0))
+        action = np.clip(np.asarray(action, np.float32), -1.0, 1.0)
+        reward, success, more = self.advance(
+            action if self.randomiser is None else self.randomiser.delayed(action)
+        )
         self.steps += 1
         truncated = self.steps >= self.card.episode_length
         return self._observation(), float(reward), False, truncated, {"success": bool(success), **more}
 
     def _observation(self) -> dict[str, np.ndarray]:
-        return {"state": np.asarray(self.state(), np.float32)}
+        state = self.state() if self.randomiser is None else self.randomiser.sensed(self.state())
+        return {"state": np.asarray(state, np.float32)}
 
     def render(self) -> np.ndarray:
         """Return the picture of the card's camera, (size, size, 3) uint8."""
         if self._camera is None:
             self._camera = CardCamera(self.model, self.card.camera, self._size)
+        if self.randomiser is not None:
+            self._camera.aim(self.randomiser.camera)
         return self._camera(self.data)
 
     def known_behaviour(self, name: str) -> None:
         """Raise BadInput unless `behave` knows the name."""
         if name not in self.behaviours:
             hint = nearest(name, self.behaviours)
-            raise BadInput(f"behaviour.mix: {self.card.name} has no behaviour '{name}'.{hint}")
+            raise BadInput(f"{self.card.name}: has no behaviour '{name}'.{hint}")
 
     def close(self) -> None:
         """Free the renderer."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+import numpy as np
+from pydantic import Field, field_validator, model_validator
 
 from robot_rl.errors import BadInput, nearest
 from robot_rl.specs.paths import outside
@@ -50,8 +51,30 @@ class DatasetCard(SpecModel):
     licence: str
     episodes: int = Field(ge=1)
     steps: int = Field(ge=2)  # per episode
-    behaviour: Behaviour
+    behaviour: Behaviour | None = None
+    parts: dict[Literal["random", "medium", "expert"], float] = {}  # or: other qualities -> share of episodes
+    order: Literal["shuffled", "improving"] = (
+        "shuffled"  # of the parts; improving: as a learner's memory fills
+    )
     expected: Expected
+
+    @model_validator(mode="after")
+    def _one_way(self) -> DatasetCard:
+        if (self.behaviour is None) == (not self.parts):
+            raise ValueError("must hold either behaviour or parts")
+        if any(share <= 0 for share in self.parts.values()):
+            raise ValueError("parts: shares must be above 0")
+        return self
+
+    def behaviour_of(self, episode: int, episodes: int, rng: np.random.Generator) -> Behaviour:
+        """What an episode of `episodes` does; `rng` is asked only where parts are shuffled."""
+        if self.behaviour is not None:
+            return self.behaviour
+        names = [name for name in QUALITIES if name in self.parts]
+        ends = np.cumsum([self.parts[name] for name in names])
+        where = (episode + 0.5) / episodes if self.order == "improving" else rng.random()
+        chosen = names[int(np.searchsorted(ends, where * ends[-1], side="right"))]
+        return load_dataset_card(self.task, chosen).behaviour
 
 
 def load_dataset_card(task: str, quality: str) -> DatasetCard:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from robot_rl.errors import BadInput, nearest
 from robot_rl.specs.paths import outside
+from robot_rl.specs.randomise import Randomise
 from robot_rl.specs.yaml_model import SpecModel, load_yaml_model
 
 
@@ -106,7 +107,9 @@ class TaskCard(SpecModel):
     expert: str | None = None  # the scripted policy that opens, presses, … where the family has several
     undo: str | None = None  # the scripted policy that does the opposite
     undo_object_offset: tuple[float, float, float] = (0.0, 0.0, 0.0)  # m, to where `undo` expects the object
+    undo_goal_offset: tuple[float, float, float] = (0.0, 0.0, 0.0)  # m, to where `undo` has to bring it
     start: Start | None = None
+    randomise: Randomise | None = None  # what differs between episodes where a command is told --randomise
     options: dict[str, float | str | bool] = {}  # what the family's code reads besides, checked by it
     scales: tuple[Scale, ...] = Field(min_length=1)
 

@@ -69,7 +69,7 @@ def check_pictures(env: TaskEnv) -> None:
     assert before.shape == (size, size, 3) and before.dtype == np.uint8 and before.std() > 10
     np.testing.assert_array_equal(before, env.render())
     for _ in range(20):
-        env.step(np.array([0.0, 1.0, -1.0, 1.0]))
+        env.step(np.resize([0.0, 1.0, -1.0, 1.0], len(env.card.actions)))
     after = env.render().copy()
     assert (np.abs(after.astype(int) - before).max(-1) > 30).sum() > 20
     model = env.model

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 pytest.importorskip("metaworld")
-from robot_rl.envs.collect import collect, play
+from robot_rl.envs.collect import checkpoint_hash, collect, play
 from robot_rl.envs.make import make_task
 from robot_rl.errors import BadInput
+from robot_rl.policies.policy import MlpPolicy
+from robot_rl.specs.dataset_cards import load_dataset_card
 from tests.envs.plans import make_plan
 
 COLUMNS = ("observation.state", "action", "next.reward", "next.success")
@@ -63,6 +65,45 @@ def test_a_finished_plan_is_returned_and_another_refused(tmp_path):
     with pytest.raises(BadInput, match="d"):
         collect(make_plan(path, episodes=2, images=False))
     assert (tmp_path / "d" / "notes.txt").read_text() == "mine"
+
+
+def test_parts_play_what_their_cards_say(tmp_path):
+    """With shares of 0.4, 0.4 and 0.2 the last of 5 episodes is an expert's, and does what its card would."""
+    plan = make_plan(tmp_path / "d", episodes=5, steps=100, images=False)
+    replay = replace(plan, card=load_dataset_card("drawer_open", "replay").model_copy(update={"steps": 100}))
+    expert = replace(plan, card=load_dataset_card("drawer_open", "expert").model_copy(update={"steps": 100}))
+    env = make_task(plan.task)
+    last, wanted = (play(env, chosen, 4) for chosen in (replay, expert))
+    np.testing.assert_array_equal(last.actions, wanted.actions)
+    assert last.success.any() and not np.array_equal(
+        play(env, replay, 0).actions, play(env, expert, 0).actions
+    )
+
+
+def test_a_policy_plays_with_the_card_s_noise(tmp_path, checkpoint):
+    card = load_dataset_card("drawer_open", "expert")
+    quiet = card.behaviour.model_copy(update={"mix": {"policy": 1.0}, "noise": (0.0, 0.0)})
+    plan = make_plan(tmp_path / "d", episodes=2, steps=20, images=False)
+    plan = replace(plan, policy=checkpoint, card=plan.card.model_copy(update={"behaviour": quiet}))
+    data = collect(plan, workers=1)
+    policy = MlpPolicy.load(checkpoint)
+    states, actions = data.column("observation.state"), data.column("action")
+    for state, action in zip(states, actions, strict=True):
+        np.testing.assert_allclose(np.clip(policy.act({"state": state}), -1, 1), action, atol=1e-6)
+    assert data.info.metadata["policy"] == checkpoint_hash(checkpoint)
+    with pytest.raises(BadInput, match="holds another dataset .policy is"):
+        collect(replace(plan, policy=None))
+    with pytest.raises(BadInput, match="'policy' needs a checkpoint; give one with --policy"):
+        play(make_task(plan.task), replace(plan, policy=None), 0)
+
+
+def test_randomised_data_say_so(tmp_path):
+    plan = make_plan(tmp_path / "d", episodes=1, images=False)
+    plain, drawn = collect(plan, 1), collect(replace(plan, path=tmp_path / "r", randomise=True), 1)
+    assert drawn.info.metadata["randomise"] and "randomise" not in plain.info.metadata
+    assert not np.array_equal(drawn.column("observation.state"), plain.column("observation.state"))
+    with pytest.raises(BadInput, match="holds another dataset .randomise is None, asked for True"):
+        collect(replace(plan, randomise=True), 1)
 
 
 def command(out, *more):

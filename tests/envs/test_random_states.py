@@ -5,10 +5,11 @@ import pytest
 
 pytest.importorskip("metaworld")
 from robot_rl.envs.random_states import random_states
-from robot_rl.specs.tasks import load_task, task_names
+from robot_rl.specs.tasks import load_task
+from tests.envs.runnable import runnable_tasks
 
 
-@pytest.mark.parametrize("name", task_names())
+@pytest.mark.parametrize("name", runnable_tasks())
 def test_a_seed_decides_pictures_and_levels(name):
     task, heard = load_task(name), []
     images, levels = random_states(task, 40, seed=1, workers=1, progress=heard.append)

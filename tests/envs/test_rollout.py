@@ -6,32 +6,10 @@ import pytest
 pytest.importorskip("metaworld")
 from robot_rl.envs.make import make_task
 from robot_rl.envs.rollout import evaluate, film
-from robot_rl.policies.checkpoint import PolicySpec, save_checkpoint
 from robot_rl.policies.policy import MlpPolicy
 from robot_rl.specs.tasks import load_task
-from tests.policies.helpers import make_spec
 
 TASK = load_task("drawer_open").model_copy(update={"episode_length": 25})
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """A policy of random weights for drawer_open."""
-    rng = np.random.default_rng(0)
-    spec: PolicySpec = make_spec(
-        state_names=[part.name for part in TASK.state],
-        state_units=[part.unit for part in TASK.state],
-        state_mean=[0.0] * 7,
-        state_std=[0.1] * 7,
-        action_names=[part.name for part in TASK.actions],
-        action_units=["1"] * 4,
-        action_low=[-1.0] * 4,
-        action_high=[1.0] * 4,
-        task=TASK.name,
-        hidden=[8],
-    )
-    weights = {name: rng.normal(size=shape) for name, shape in spec.weight_shapes().items()}
-    return save_checkpoint(tmp_path_factory.mktemp("policy"), weights, spec)
 
 
 def test_the_workers_do_not_matter(checkpoint):

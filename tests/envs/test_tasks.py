@@ -11,10 +11,11 @@ from gymnasium.utils.env_checker import check_env
 
 from robot_rl.envs.make import make_task
 from robot_rl.errors import BadInput
-from robot_rl.specs.tasks import load_task, task_names
+from robot_rl.specs.tasks import load_task
 from tests.envs.conformance import check_task
+from tests.envs.runnable import runnable_tasks
 
-TASKS = task_names()
+TASKS = runnable_tasks()
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -5,9 +5,10 @@ import pytest
 import yaml
 
 from robot_rl.errors import BadInput
-from robot_rl.specs.dataset_cards import load_dataset_card
+from robot_rl.specs.dataset_cards import DatasetCard, load_dataset_card
 from robot_rl.specs.paths import outside
 from robot_rl.specs.tasks import Scale, load_task, task_names
+from tests.envs.runnable import runnable_tasks
 
 TASKS = task_names()
 
@@ -22,7 +23,7 @@ def test_the_shipped_cards_hold(name):
     assert len(words) == len(set(words))
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", runnable_tasks())
 def test_scales_speak_of_what_the_environment_measures(name):
     make_task = pytest.importorskip("robot_rl.envs.make").make_task
     card = load_task(name)
@@ -40,9 +41,12 @@ def test_the_shipped_dataset_cards_hold(path):
     card = load_dataset_card(task, quality)
     assert (card.name, card.task, card.quality) == (path.stem, task, quality)
     assert load_task(task).episode_length >= card.steps
-    assert "undo" not in card.behaviour.mix or load_task(task).undo
+    for part in card.parts:
+        assert load_dataset_card(task, part).behaviour
+    assert card.behaviour is None or "undo" not in card.behaviour.mix or load_task(task).undo
     low, high = card.expected.success_rate
     assert 0 <= low < high <= 1
+    assert card.expected.returns is None or card.expected.returns[0] < card.expected.returns[1]
 
 
 def test_unknown_names():
@@ -100,3 +104,35 @@ def test_an_unknown_quantity_and_a_sentence_without_a_place():
         make_scale({}, {"heigt": [0, 1]}).level({"height": np.zeros(2)})
     with pytest.raises(ValueError, match="must hold one {}"):
         Scale(name="s", subject=["the drawer"], levels=[{"say": ["a"]}, {"say": ["b"]}])
+
+
+def test_parts_are_other_cards_in_their_shares():
+    shuffled, improving = (
+        load_dataset_card("drawer_open", "mixed"),
+        load_dataset_card("drawer_open", "replay"),
+    )
+    rng = np.random.default_rng(0)
+    own = {q: load_dataset_card("drawer_open", q).behaviour for q in ("random", "medium", "expert")}
+    drawn = [shuffled.behaviour_of(i, 300, rng) for i in range(300)]
+    assert [sum(b == own[q] for b in drawn) for q in own] == pytest.approx([180, 75, 45], abs=25)
+    # Shares of 0.4, 0.4 and 0.2 of 10 episodes, in the order of the qualities.
+    ordered = [improving.behaviour_of(i, 10, rng) for i in range(10)]
+    assert ordered == [own["random"]] * 4 + [own["medium"]] * 4 + [own["expert"]] * 2
+    single = load_dataset_card("drawer_open", "random")
+    state = rng.bit_generator.state
+    assert single.behaviour_of(3, 10, rng) == single.behaviour and rng.bit_generator.state == state
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"parts": {"random": 1.0}}, "must hold either behaviour or parts"),
+        ({"behaviour": None}, "must hold either behaviour or parts"),
+        ({"behaviour": None, "parts": {"random": 0}}, "shares must be above 0"),
+        ({"behaviour": None, "parts": {"replay": 1}}, "parts.replay"),
+    ],
+)
+def test_a_dataset_card_with_wrong_parts(changes, told):
+    content = yaml.safe_load(outside("datasets", "drawer_open_random.yaml").read_text())
+    with pytest.raises(ValueError, match=told):
+        DatasetCard.model_validate(content | changes)

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from robot_rl.envs.metaworld import behaviours
+from robot_rl.envs.metaworld.things import THINGS, Thing
 from robot_rl.envs.task_env import Act, TaskEnv
 from robot_rl.errors import BadInput, nearest, need
 from robot_rl.specs.tasks import TaskCard
 
+mujoco = need("mujoco", "sim")
 _FINGERS = ("rightpad", "leftpad")
 # How `explore` moves: steps to each target, between pictures, and between resets.
 _STEPS_PER_TARGET, _STEPS_PER_FRAME, _STEPS_PER_RESET = 20, 5, 400
@@ -21,7 +23,8 @@ _NEAR_SPREAD, _NEAR_CENTRE = np.array([0.04, 0.05, 0.06]), np.array([0.0, -0.01,
 
 
 class MetaWorldTask(TaskEnv):
-    """State (7,): hand xyz (m), gripper opening, object xyz (m); action (4,): hand displacement, gripper.
+    """State: hand xyz (m), gripper opening, object xyz (m), and what its `Thing` adds; action (4,): hand
+    displacement, gripper.
 
     The true reward is Meta-World's own (0 to 10).
     """
@@ -30,8 +33,17 @@ class MetaWorldTask(TaskEnv):
 
     def __init__(self, card: TaskCard, render_mode: str | None = None, size: int | None = None) -> None:
         super().__init__(card, render_mode, size)
-        self._world = _make_world(card.environment.partition(":")[2])
+        name = self.scene(card)
+        self._world, self._thing = _make_world(name), thing_of(card, name)
+        known = 7 + self._thing.extras
+        if len(card.state) > known:
+            raise BadInput(f"{card.name}: state has {len(card.state)} parts, but {name} measures {known}")
         self._behaviours: behaviours.Behaviours | None = None
+
+    @staticmethod
+    def scene(card: TaskCard) -> str:
+        """Meta-World's name of the scene."""
+        return card.environment.partition(":")[2]
 
     @property
     def model(self) -> Any:
@@ -47,6 +59,7 @@ class MetaWorldTask(TaskEnv):
         """Reset Meta-World; `random_start` applies the card's `start`."""
         self._world.seed(int(self.np_random.integers(2**31)))
         self._raw, _ = self._world.reset()
+        self._raw[-3:] = self._world._target_pos
         if options.get("random_start") and self.card.start is not None:
             self._randomise_start()
 
@@ -63,11 +76,16 @@ class MetaWorldTask(TaskEnv):
         """Move the hand's set-point for one control period."""
         self._world.curr_path_length = 0  # the card, not Meta-World's own limit, ends an episode
         self._raw, reward, _, _, info = self._world.step(action)
+        self._raw[-3:] = self._world._target_pos  # Meta-World clips it to the bounds of a hidden goal: 0
         return float(reward), bool(info["success"]), {}
 
     def state(self) -> np.ndarray:
-        """Hand, gripper and object, the first parts of Meta-World's observation."""
-        return self._raw[: len(self.card.state)]
+        """Hand, gripper and object, the first parts of Meta-World's observation, and what else there is."""
+        count = len(self.card.state)
+        return self._raw[:count] if count <= 7 else self._whole_state()[:count]
+
+    def _whole_state(self) -> np.ndarray:
+        return np.append(self._raw[:7], self._thing.extra(self._world))
 
     def behave(self, name: str, rng: np.random.Generator) -> Act:
         """Draw one of `behaviours` for a segment of an episode."""
@@ -94,16 +112,41 @@ class MetaWorldTask(TaskEnv):
         """Meta-World's own (39,) observation, which its scripted experts read."""
         return self._raw
 
+    @property
+    def home(self) -> np.ndarray:
+        """Where Meta-World starts the hand (m)."""
+        return np.asarray(self._world.hand_init_pos, np.float64)
+
+    def continue_from(self, other: TaskEnv) -> None:
+        """Take over the world that another task of the same scene left, to the last bit.
+
+        Meta-World's own reset sets up what belongs to the task (its target) at the same place; then the
+        physics of `other` replaces it. Raises BadInput where the scenes differ.
+        """
+        if not isinstance(other, MetaWorldTask) or type(other._world).model_name.fget(other._world) != (
+            type(self._world).model_name.fget(self._world)
+        ):
+            raise BadInput(f"{self.card.name} and {other.card.name} have different scenes and share no world")
+        world, left = self._world, other._world
+        world._freeze_rand_vec, world._last_rand_vec = True, left._last_rand_vec
+        world.reset()
+        world._freeze_rand_vec = False
+        copy_state(left, world)
+        world._prev_obs = left._prev_obs.copy()
+        world.curr_path_length, self.steps = 0, 0
+        self._raw = np.concatenate(
+            [world._get_curr_obs_combined_no_goal(), world._prev_obs, world._target_pos]
+        )
+
     def object_moved(self) -> float:
-        """How far the start joint stands from rest (m), 0 without one; tells `undo` whether it has work."""
-        start = self.card.start
-        return 0.0 if start is None else abs(float(self._world.data.joint(start.joint).qpos[0]))
+        """How far the object stands from rest (m or rad); tells `undo` whether it has work."""
+        return self._thing.moved(self._world)
 
     def quantities(self) -> dict[str, float]:
         """Measure what a card's scales may speak of (m): see each entry's comment."""
         data = self._world.data
         hand = self._world.get_endeff_pos()
-        thing = self._raw[4:7] + np.asarray(_BAR_OFFSET.get(self.card.name, (0.0, 0.0, 0.0)))
+        thing = self._raw[4:7] + np.asarray(self._thing.bar)
         across, along, height = hand - thing
         fingers = sorted(float(data.body(name).xpos[1] - thing[1]) for name in _FINGERS)
         found = {
@@ -114,31 +157,33 @@ class MetaWorldTask(TaskEnv):
             "front_finger": fingers[0],  # negative: on the robot's side of the object
             "rear_finger": fingers[1],
         }
-        return {**found, **self._object_quantities()}
-
-    def _object_quantities(self) -> dict[str, float]:
-        joint = _OBJECT_JOINT[self.card.environment]
-        return {joint[1]: abs(float(self._world.data.joint(joint[0]).qpos[0]))}
+        return {**found, **self._thing.quantities(self._world)}
 
     def _scramble(self, rng: np.random.Generator) -> None:
-        """Put the object's joint somewhere on its range and leave all else, to show a judge rare states."""
-        name, _, low, high = _OBJECT_JOINT[self.card.environment]
+        """Put the object into a random state and leave all else, to show a judge rare states."""
         data = self._world.data
-        data.joint(name).qpos[:] = 0.0 if rng.random() < 0.35 else rng.uniform(low, high)
-        data.joint(name).qvel[:] = 0.0
+        self._thing.place(self._world, rng)
         self._world.set_state(data.qpos.copy(), data.qvel.copy())
         self._raw = self._raw.copy()
         self._raw[4:7] = self._world._get_pos_objects()
 
 
-# What the object's joint is called, the quantity it measures, and the positions it can take (m).
-_OBJECT_JOINT = {
-    "metaworld:drawer-open-v3": ("goal_slidey", "opening", -0.20, 0.0),
-    "metaworld:drawer-close-v3": ("goal_slidey", "opening", -0.20, 0.0),
-    "metaworld:button-press-topdown-v3": ("btnbox_joint", "pressed", -0.08, 0.0),
-}
-# drawer-close names a point above the handle's bar; words speak of the bar itself.
-_BAR_OFFSET = {"drawer_close": (0.0, 0.0, -0.05)}
+def copy_state(source: Any, target: Any) -> None:
+    """Copy positions, velocities, inputs, time and the solver's start, so that both go on the same way."""
+    whole = mujoco.mjtState.mjSTATE_INTEGRATION
+    state = np.empty(mujoco.mj_stateSize(source.model, whole))
+    mujoco.mj_getState(source.model, source.data, state, whole)
+    mujoco.mj_setState(target.model, target.data, state, whole)
+    mujoco.mj_forward(target.model, target.data)
+    mujoco.mj_setState(target.model, target.data, state, whole)  # the solver's start, which forward moved
+
+
+def thing_of(card: TaskCard, scene: str) -> Thing:
+    """The object of a scene; raises BadInput where none is described in things.py."""
+    if scene not in THINGS:
+        raise BadInput(f"{card.name}: environment: nothing is known of the object in '{scene}'."
+                       f"{nearest(scene, THINGS)} Others need an entry in things.py")  # fmt: skip
+    return THINGS[scene]
 
 
 def _make_world(name: str) -> Any:
@@ -165,4 +210,7 @@ def _target(thing: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def make(card: TaskCard, render_mode: str | None = None, size: int | None = None) -> MetaWorldTask:
     """Make a card's environment; raises BadInput for a name that Meta-World does not have."""
-    return MetaWorldTask(card, render_mode, size)
+    from robot_rl.envs.metaworld.peg_remove import NAME, PegRemove
+
+    kind = PegRemove if card.environment.partition(":")[2] == NAME else MetaWorldTask
+    return kind(card, render_mode, size)
