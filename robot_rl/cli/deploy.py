@@ -34,6 +34,10 @@ class Config:
     """Simulated robots: seed of the first episode."""
     enable: bool = True
     """Simulated robots: start moving at once."""
+    record: Path | None = None
+    """Folder to record into: a dataset of all episodes, interventions marked, and raw bags (MCAP)."""
+    reward: Path | None = None
+    """Folder of a labeling: its reward model judges what the camera sees, for the record."""
     namespace: str = ""
     """ROS namespace of all nodes and topics."""
     duration: float | None = None
@@ -65,6 +69,8 @@ def main(config: Config) -> None:
         trials=config.trials,
         results=str(results) if config.trials else "",
         namespace=config.namespace,
+        record=str(config.record or ""),
+        reward=str(config.reward or ""),
     )
     specs = nodes(deployment)
     if config.dry_run:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from robot_rl.errors import BadInput
+from robot_rl.errors import BadInput, need_installed
 from robot_rl.specs.robot_contract import RobotContract, load_contract
 from robot_rl.specs.tasks import load_task
 
 PACKAGE = "robot_rl_deployment"
 Value = str | int | float | bool
+_WRITING = 300.0  # s, for the recorder to make the last episode and the dataset
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class NodeSpec:
     executable: str  # of the package; also the node's name
     parameters: dict[str, Value] = field(default_factory=dict)
     essential: bool = True  # the whole graph ends when it ends
+    patience: float = 5.0  # s that it may take to end
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Deployment:
     trials: int = 0  # a simulation only: episodes to play, then end
     results: str = ""  # file of the trials' results
     namespace: str = ""
+    record: str = ""  # folder to record into
+    reward: str = ""  # folder of a labeling: its reward model judges what the camera sees
 
 
 def nodes(deployment: Deployment) -> list[NodeSpec]:
@@ -47,15 +51,33 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     common: dict[str, Value] = {"contract": str(deployment.robot)}
     found = []
     if contract.simulated:
-        task = {"task": deployment.task} if deployment.task else {}
-        found.append(NodeSpec("sim_robot_node", {**common, **task, "seed": deployment.seed}))
+        task: dict[str, Value] = {"task": deployment.task} if deployment.task else {}
+        watched = bool(deployment.record or deployment.reward)
+        simulation = {**common, **task, "seed": deployment.seed, "watched": watched}
+        found.append(NodeSpec("sim_robot_node", simulation))
     guard = {"auto_enable": True} if deployment.enable else {}
     found.append(NodeSpec("guard_node", {**common, **guard}))
+    if deployment.record:
+        found.append(_recorder(deployment, contract, common))
+    if deployment.reward:
+        model = {"model": str(Path(deployment.reward).resolve())}
+        found.append(NodeSpec("reward_node", {**common, **model}, essential=False))
     policy = {"policy": str(Path(deployment.policy).resolve()), "runtime": deployment.runtime}
     found.append(NodeSpec("policy_node", {**common, **policy}))
     if deployment.trials:
         found.append(NodeSpec("trial_node", _trials(deployment, contract, common)))
     return found
+
+
+def _recorder(deployment: Deployment, contract: RobotContract, common: dict[str, Value]) -> NodeSpec:
+    """Rewards come from the model, else from the simulation; the robot goes on when the recorder ends."""
+    parameters: dict[str, Value] = {
+        **common,
+        "out": str(Path(deployment.record).resolve()),
+        "policy": str(Path(deployment.policy).resolve()),
+        "reward": "topic" if deployment.reward else "sim" if contract.simulated else "",
+    }
+    return NodeSpec("recorder_node", parameters, essential=False, patience=_WRITING)
 
 
 def _trials(deployment: Deployment, contract: RobotContract, common: dict[str, Value]) -> dict[str, Value]:
@@ -66,6 +88,7 @@ def _trials(deployment: Deployment, contract: RobotContract, common: dict[str, V
         "first_seed": deployment.seed,
         "steps": card.episode_length,
         "results": str(Path(deployment.results).resolve()),
+        "recorded": bool(deployment.record),
     }
 
 
@@ -79,5 +102,13 @@ def _check(deployment: Deployment, contract: RobotContract) -> None:
         )
     if contract.simulated is None and (deployment.trials or deployment.task):
         raise BadInput(f"trials, task: '{contract.name}' is not simulated, so there is nothing to reset")
+    if deployment.record:
+        from robot_rl.deploy.recording_folder import DATASET  # brings pyarrow and av
+
+        need_installed("mcap", "bags")
+        if (Path(deployment.record) / DATASET).exists():
+            raise BadInput(f"record: {deployment.record} already holds a recording; choose another folder")
+    if deployment.reward and not contract.cameras:
+        raise BadInput(f"reward: '{contract.name}' has no camera, so a reward model sees nothing")
     if deployment.trials < 0 or (deployment.trials and not deployment.results):
         raise BadInput("trials: must be 0 or more, with a file for the results")

@@ -68,6 +68,7 @@ class Recording:
         self._journal: Journal | None = None
         self._row: Row | None = None  # the latest command, until what it led to is known
         self._metadata: dict[str, Any] = {}
+        self._skipped = 0  # commands at the front of an episode of which no row could be made
         self._min_free, self._free = min_free, free
         self._full, self._refused = "", ""
         self._worker: threading.Thread | None = None
@@ -105,13 +106,23 @@ class Recording:
         """Note a command, action -> value in the policy's units: a row of the episode that runs."""
         state = self._state_at(stamp)
         self._state.executed(actions)
-        if self.running and not self.problem and state is not None and self._all_seen():
-            self._guarded(lambda: self._note(state, actions, stamp, intervention))
+        if not self.running or self.problem:
+            return
+        if state is None or not self._all_seen():
+            self._skipped += 1
+            return
+        self._guarded(lambda: self._note(state, actions, stamp, intervention))
+
+    def missing(self) -> str:
+        """What has to be heard before rows can be made, or ""."""
+        if self._state_at(float("inf")) is not None:
+            self._all_seen()
+        return self.waiting
 
     def _note(self, state: np.ndarray, actions: Mapping[str, float], stamp: float, person: bool) -> None:
         self._write_row()
         if self.rows >= self._max_steps:
-            self._end("as long as an episode may be", state)
+            self._end({"ended": "as long as an episode may be"}, state)
         if self._journal is None:
             self._begin()
         for name in self._cameras:
@@ -159,13 +170,13 @@ class Recording:
         """Begin an episode with the next command; one that is open ends first."""
         self.stop("the next one began")
         self.running, self._metadata = True, dict(metadata or {})
-        self._reward, self._success = 0.0, False
+        self._reward, self._success, self._skipped = 0.0, False, 0
 
-    def stop(self, why: str) -> None:
-        """End the episode; one of fewer than two rows is dropped."""
-        self.running = False
+    def stop(self, why: str, metadata: Mapping[str, Any] | None = None) -> None:
+        """End the episode, and note what else is known of it; one of fewer than two rows is dropped."""
+        self.running, told = False, {"ended": why, **(metadata or {})}
         final = None if self._row is None else self._state_at(self._row.stamp + self.contract.period)
-        self._guarded(lambda: (self._write_row(), self._end(why, final)))
+        self._guarded(lambda: (self._write_row(), self._end(told, final)))
 
     def _begin(self) -> None:
         sizes = {name: self._pictures[name].shape[:2] for name in self._cameras}
@@ -173,11 +184,11 @@ class Recording:
         agree(self.out, plan)
         taken = [int(folder.name.split("-")[1]) for folder in journals(self.out)]
         index = max([-1, *taken, *staged_episodes(self.out / DATASET)]) + 1
-        begun = {"robot_contract": self.contract.name, **self._metadata}
+        begun = {"robot_contract": self.contract.name, "skipped": self._skipped, **self._metadata}
         self._journal = Journal(self.out / JOURNAL / f"episode-{index:06d}", plan, begun)
         self._written.clear()
 
-    def _end(self, why: str, final: np.ndarray | None) -> None:
+    def _end(self, told: Mapping[str, Any], final: np.ndarray | None) -> None:
         if self._journal is None:
             return
         journal, self._journal, self._row = self._journal, None, None
@@ -185,7 +196,7 @@ class Recording:
             journal.close()
             shutil.rmtree(journal.folder)
             return
-        journal.end({"ended": why}, final)
+        journal.end(told, final)
         self.episodes += 1
 
     def _plan(self, sizes: Mapping[str, tuple[int, int]]) -> Plan:

@@ -53,6 +53,9 @@ class SimRobotNode(Node):
             (self.create_publisher(Image, topic.topic, LATEST), name, round(rate / topic.rate))
             for name, topic in self.contract.cameras.items()
         ]
+        if self._cameras and parameter(self, "watched", False):
+            self.env.reset(seed=0)
+            self.env.render()  # the first picture takes about a second, which must not be one of control
         self._episode = self.create_publisher(String, "sim/episode", RELIABLE)
         self.create_service(Trigger, "~/reset", self._reset)
         self._begin()
