@@ -6,6 +6,8 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
+_OLD = 5.0  # s; what was published longer ago was stamped by a clock that is not ours
+
 
 class Ordered:
     """Work that waits for its turn; times are s of one clock."""
@@ -19,9 +21,9 @@ class Ordered:
     def put(self, published: float, now: float, work: Callable[[float], None]) -> None:
         """Let `work` wait for its turn; it is called with its time.
 
-        A time of another machine's clock, further off than the lag, is not believed: then arrival counts.
+        A time in the future or long ago is another machine's, and not believed: then arrival counts.
         """
-        time = published if abs(now - published) <= self.lag else now
+        time = published if now - _OLD <= published <= now else now
         heapq.heappush(self._waiting, (time, next(self._count), work))
 
     def release(self, now: float) -> float:

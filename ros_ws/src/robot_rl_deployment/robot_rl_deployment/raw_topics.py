@@ -18,7 +18,7 @@ from robot_rl.errors import BadInput
 from robot_rl_deployment.common import message_class, wall
 
 _DEPTH = 500  # messages that wait while the disk is slow
-_LAG = 0.2  # s; an executor serves its topics in turn, so a busy one is heard late
+_LAG = 0.5  # s; an executor serves its topics in turn, so on a busy machine they are heard late
 
 
 class RawTopics:
