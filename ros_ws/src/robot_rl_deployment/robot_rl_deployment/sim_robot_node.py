@@ -19,7 +19,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from robot_rl.deploy.interface import CommandReader, SourceWriter, actions_of
+from robot_rl.deploy.gravity import OrientingWriter
+from robot_rl.deploy.interface import CommandReader, actions_of
 from robot_rl.envs.make import make_task
 from robot_rl.errors import BadInput
 from robot_rl.specs.tasks import load_task
@@ -44,7 +45,7 @@ class SimRobotNode(Node):
             kind = message_class(source.type)
             if set(source.parts) <= {part.name for part in self.card.state}:
                 publisher = self.create_publisher(kind, source.topic, RELIABLE)
-                self._sources.append((publisher, kind, SourceWriter(source)))
+                self._sources.append((publisher, kind, OrientingWriter(source)))
         for name, command in self.contract.commands.items():
             commanded = partial(self._commanded, name, CommandReader(command))
             self.create_subscription(message_class(command.type), command.topic, commanded, RELIABLE)
