@@ -86,13 +86,13 @@ class Boundaries:
     def simulated(self, text: str) -> None:
         """Note a simulation's account of its episode (JSON: seed, steps, success, return)."""
         before, told = self._simulation, json.loads(text)
-        anew = bool(before) and told["steps"] <= before["steps"]
+        anew = bool(before) and (told["seed"] != before["seed"] or told["steps"] < before["steps"])
         self._simulation = told
         if anew and self._recording.running and self._ending is None:
             self.start()  # it was reset under a running policy
         elif anew:
             self._elsewhere = True
-        if self._elsewhere:
+        if self._elsewhere or told["steps"] == 0:
             return
         self._recording.judged(success=told["success"])
         if self._reward == "sim":

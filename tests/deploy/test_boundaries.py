@@ -115,11 +115,12 @@ def test_the_simulation_judges_its_own_episode_alone(heard):
     assert heard.told[-2:] == [("success", True), ("reward", 2.5)]
     made.guard("inactive: disabled", 2.0)
     before = list(heard.told)
-    made.simulated(sim(8, 1))
-    made.simulated(sim(8, 2))
+    made.simulated(sim(8, 0))
+    made.simulated(sim(8, 0))
     assert heard.told == before
     made.guard("running", 2.05)
-    made.simulated(sim(8, 3, total=0.25))
+    made.simulated(sim(8, 0))  # waits for the first command
+    made.simulated(sim(8, 1, total=0.25))
     assert heard.told[-3:] == [("start", {"seed": 8}), ("success", False), ("reward", 0.25)]
 
 

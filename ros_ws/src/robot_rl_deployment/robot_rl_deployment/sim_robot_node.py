@@ -39,6 +39,7 @@ class SimRobotNode(Node):
         self.card = load_task(task)
         self.env = make_task(self.card)
         self.declare_parameter("seed", 0)
+        self._ticks = 0
         self._heard: dict[str, tuple[dict[str, float], float]] = {}
         self._sources = []
         for source in self.contract.sources.values():
@@ -86,12 +87,16 @@ class SimRobotNode(Node):
         return np.array([values.get(part.name, 0.0) for part in self.card.actions], np.float32)
 
     def _step(self) -> None:
+        if not self._heard:  # an episode begins with the first command, as it does without ROS
+            self._publish()
+            return
         self._observation, reward, _, _, info = self.env.step(self._action())
         self.steps += 1
         self.success, self.total = self.success or info["success"], self.total + reward
         self._publish()
 
     def _publish(self) -> None:
+        self._ticks += 1
         stamp = self.get_clock().now().to_msg()
         state = dict(zip((p.name for p in self.card.state), self._observation["state"].tolist(), strict=True))
         for publisher, kind, write in self._sources:
@@ -100,7 +105,7 @@ class SimRobotNode(Node):
                 message.header.stamp = stamp
             publisher.publish(message)
         for publisher, name, every in self._cameras:
-            if self.steps % every == 0 and publisher.get_subscription_count():
+            if self._ticks % every == 0 and publisher.get_subscription_count():
                 publisher.publish(self._picture(name, stamp))
         told = {"seed": self.seed, "steps": self.steps, "success": self.success, "return": self.total}
         self._episode.publish(String(data=json.dumps(told)))

@@ -78,7 +78,7 @@ class TrialNode(Node):
         value = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=seed)
         self._ask(self._seed, SetParameters.Request(parameters=[Parameter(name="seed", value=value)]))
         self._ask(self._reset, Trigger.Request())
-        self._wait_for(lambda: self.seen.get("seed") == seed and self.seen["steps"] > 0)
+        self._wait_for(lambda: self.seen.get("seed") == seed and self.seen["steps"] == 0)
         # Right after the start, sources and policy may need a moment to be heard.
         self._until_success(lambda: self._ask(self._enable, SetBool.Request(data=True)), "the guard refuses")
         began = self.seen["steps"]
