@@ -45,6 +45,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "gymnasium": {"envs"},
     "d3rlpy": {"learners/d3rlpy_adapter.py"},
     "rclpy": set(),
+    "unitree_sdk2py": {"deploy/go2_bridge.py"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "pyarrow": {"data"},
