@@ -38,6 +38,8 @@ class Config:
     """Folder to record into: a dataset of all episodes, interventions marked, and raw bags (MCAP)."""
     reward: Path | None = None
     """Folder of a labeling: its reward model judges what the camera sees, for the record."""
+    interface: str = ""
+    """Network interface to the robot, such as eth0, for a robot whose driver is started here (go2)."""
     namespace: str = ""
     """ROS namespace of all nodes and topics."""
     duration: float | None = None
@@ -70,6 +72,7 @@ def main(config: Config) -> None:
         results=str(results) if config.trials else "",
         namespace=config.namespace,
         record=str(config.record or ""),
+        interface=config.interface,
         reward=str(config.reward or ""),
     )
     specs = nodes(deployment)

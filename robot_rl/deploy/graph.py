@@ -41,6 +41,7 @@ class Deployment:
     results: str = ""  # file of the trials' results
     namespace: str = ""
     record: str = ""  # folder to record into
+    interface: str = ""  # network interface of a driver of ours; "" lets it choose
     reward: str = ""  # folder of a labeling: its reward model judges what the camera sees
 
 
@@ -55,6 +56,9 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
         watched = bool(deployment.record or deployment.reward)
         simulation = {**common, **task, "seed": deployment.seed, "watched": watched}
         found.append(NodeSpec("sim_robot_node", simulation))
+    if contract.driver:
+        interface: dict[str, Value] = {"interface": deployment.interface} if deployment.interface else {}
+        found.append(NodeSpec(contract.driver, {**common, **interface}))
     guard = {"auto_enable": True} if deployment.enable else {}
     found.append(NodeSpec("guard_node", {**common, **guard}))
     if deployment.record:
@@ -95,6 +99,8 @@ def _trials(deployment: Deployment, contract: RobotContract, common: dict[str, V
 def _check(deployment: Deployment, contract: RobotContract) -> None:
     if not deployment.policy:
         raise BadInput("policy: give the folder of a run, as `robot-rl train` writes it")
+    if deployment.interface and not contract.driver:
+        raise BadInput(f"interface: '{contract.name}' has no driver of ours; its own has settings for that")
     if deployment.enable and contract.hardware:
         raise BadInput(
             f"enable: '{contract.name}' is hardware; a person enables it when all is ready "

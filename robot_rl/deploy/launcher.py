@@ -21,7 +21,7 @@ from robot_rl.deploy.graph import PACKAGE, NodeSpec
 from robot_rl.errors import RobotRLError, need_installed
 from robot_rl.specs.paths import outside
 
-_LAST = ("guard_node", "sim_robot_node")  # end in this order, after all others
+_LAST = ("guard_node", "go2_driver_node", "sim_robot_node")  # end in this order, after all others
 
 
 def command(spec: NodeSpec, namespace: str, folder: Path) -> list[str]:

@@ -160,6 +160,7 @@ class RobotContract(SpecModel):
     tested: str = Field(min_length=1)  # on what this contract was tried, honestly
     robot: str  # as in a checkpoint's `robot`
     simulated: str | None = None  # task that stands behind the topics in simulation
+    driver: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*_node$")  # node of ours before the hardware
     hardware: bool = True  # False: nothing real can move, and activation needs no person
     control_rate: float = Field(gt=0)  # Hz
     policy_timeout: float | None = None  # s without a wish that stop the robot; default 2 periods
