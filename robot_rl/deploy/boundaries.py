@@ -34,6 +34,8 @@ class Boundaries:
     def start(self) -> None:
         """Begin an episode; one that is open ends."""
         self._ending, self._stopped, self._pauses, self._elsewhere = None, False, 0, False
+        if self._reward == "sim":
+            self._recording.judged(reward=0.0)
         told = {"weights": self._weights, "seed": self._simulation.get("seed")}
         self._recording.start({name: value for name, value in told.items() if value not in ("", None)})
 

@@ -64,7 +64,8 @@ class Recording:
         }
         self._pictures: dict[str, np.ndarray] = {}
         self._written: dict[str, int] = {}  # camera -> place of its latest picture in the open journal
-        self._reward, self._success = 0.0, False
+        self._reward: float | None = None
+        self._success = False
         self._journal: Journal | None = None
         self._row: Row | None = None  # the latest command, until what it led to is known
         self._metadata: dict[str, Any] = {}
@@ -144,7 +145,7 @@ class Recording:
     def _write_row(self) -> None:
         """Append the latest command with what was judged since."""
         if self._row is not None and self._journal is not None:
-            self._journal.append(replace(self._row, reward=self._reward, success=self._success))
+            self._journal.append(replace(self._row, reward=self._reward or 0.0, success=self._success))
         self._row = None
 
     def _state_at(self, stamp: float) -> np.ndarray | None:
@@ -162,7 +163,9 @@ class Recording:
     def _all_seen(self) -> bool:
         missing = [name for name in self._cameras if name not in self._pictures]
         self.waiting = f"camera '{missing[0]}' has not been heard yet" if missing else ""
-        return not missing
+        if self._rewards and self._reward is None and not missing:
+            self.waiting = "no reward has been heard yet"
+        return not self.waiting
 
     # Episodes.
 
@@ -170,7 +173,7 @@ class Recording:
         """Begin an episode with the next command; one that is open ends first."""
         self.stop("the next one began")
         self.running, self._metadata = True, dict(metadata or {})
-        self._reward, self._success, self._skipped = 0.0, False, 0
+        self._success, self._skipped = False, 0
 
     def stop(self, why: str, metadata: Mapping[str, Any] | None = None) -> None:
         """End the episode, and note what else is known of it; one of fewer than two rows is dropped."""

@@ -60,6 +60,9 @@ def test_a_row_holds_the_newest_reading_before_its_command(tmp_path):
 def test_reward_and_success_belong_to_the_command_that_they_follow(tmp_path):
     made = recording(tmp_path, rewards=True)
     made.heard("x", {"x": 0.0}, 0.0)
+    made.start()
+    made.executed({"a": 0.0}, 0.05)  # no reward has been heard: no row
+    assert made.missing() == "no reward has been heard yet"
     made.judged(reward=9.0, success=True)  # of the time before the start
     made.start()
     made.executed({"a": 0.1}, 0.1)
