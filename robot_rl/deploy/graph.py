@@ -114,6 +114,10 @@ def _check(deployment: Deployment, contract: RobotContract) -> None:
         need_installed("mcap", "bags")
         if (Path(deployment.record) / DATASET).exists():
             raise BadInput(f"record: {deployment.record} already holds a recording; choose another folder")
+    if deployment.reward and not (Path(deployment.reward) / "reward").is_dir():
+        raise BadInput(
+            f"reward: {deployment.reward} has no reward model in reward/; robot-rl label makes one"
+        )
     if deployment.reward and not contract.cameras:
         raise BadInput(f"reward: '{contract.name}' has no camera, so a reward model sees nothing")
     if deployment.trials < 0 or (deployment.trials and not deployment.results):

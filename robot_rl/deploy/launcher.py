@@ -1,7 +1,7 @@
 """Starts a deployment's nodes as processes, for machines that have rclpy from pip but no `ros2 launch`.
 
-All end together: when one that is essential ends, or at Ctrl-C, the policy goes first and the guard last, so
-that its stop command is the last that the robot hears.
+All end together: when one that is essential ends, or at Ctrl-C, the policy goes first, and the guard's stop
+command is the last that the robot hears. A recorder ends after that: it may take time to write.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from robot_rl.deploy.graph import PACKAGE, NodeSpec
 from robot_rl.errors import RobotRLError, need_installed
 from robot_rl.specs.paths import outside
 
-_LAST = ("guard_node", "go2_driver_node", "sim_robot_node")  # end in this order, after all others
+_LAST = ("guard_node", "go2_driver_node", "sim_robot_node", "recorder_node")
 
 
 def command(spec: NodeSpec, namespace: str, folder: Path) -> list[str]:

@@ -1,12 +1,13 @@
 """A recording's folder: recording.json (what its rows hold), journal/ (open episodes) and dataset/.
 
-Closed episodes wait in dataset.staging/ until the recording ends; `recover` finishes what a killed recorder
-left.
+Closed episodes wait in dataset.staging/ until the recording ends. What a killed recorder left is finished by
+`python -m robot_rl.deploy.recording_folder OUT`, or goes on when the same folder is recorded into again.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from robot_rl.data.layout import read_json, write_json
@@ -14,7 +15,7 @@ from robot_rl.data.spec import staged_episodes, staging_of
 from robot_rl.data.video_write import check_size
 from robot_rl.data.writer import DatasetWriter
 from robot_rl.deploy.journal import INTERVENTION, Plan, read_journal
-from robot_rl.errors import BadInput
+from robot_rl.errors import BadInput, RobotRLError
 
 DATASET, JOURNAL, PLAN = "dataset", "journal", "recording.json"
 
@@ -72,11 +73,30 @@ def recover(out: Path) -> Path | None:
     Returns the dataset's folder, or None where there is no episode.
     """
     out = Path(out)
-    if (out / DATASET).exists() or not (out / PLAN).exists():
-        return out / DATASET if (out / DATASET).exists() else None
+    if (out / DATASET).exists():
+        return out / DATASET
+    if not (out / PLAN).exists():
+        return None
     convert(out, journals(out))
     if not staged_episodes(out / DATASET):
         shutil.rmtree(staging_of(out / DATASET), ignore_errors=True)
         return None
     _writer(out).close()
     return out / DATASET
+
+
+def main(arguments: list[str]) -> int:
+    """Recover the recording whose folder is given; returns the exit status."""
+    if len(arguments) != 1:
+        print("usage: python -m robot_rl.deploy.recording_folder OUT", file=sys.stderr)
+        return 2
+    try:
+        print(recover(Path(arguments[0])) or f"{arguments[0]} holds no episode")
+    except RobotRLError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -30,6 +30,7 @@ def test_a_recorder_hears_from_the_start_and_is_not_essential(tmp_path):
 
 def test_a_reward_model_judges_for_the_record(tmp_path):
     pytest.importorskip("mcap", reason="the extra 'bags' is not installed")
+    (tmp_path / "reward").mkdir()
     found = graph(record=str(tmp_path / "rec"), reward=str(tmp_path))
     assert found["reward_node"].parameters["model"] == str(tmp_path)
     assert not found["reward_node"].essential
@@ -55,7 +56,7 @@ def test_a_driver_of_ours_starts_first():
         ("go2", {"trials": 3, "results": "x"}, "'go2' is not simulated"),
         ("sim_drawer", {"trials": 3}, "with a file for the results"),
         ("go2_cmd_vel", {"interface": "eth0"}, "'go2_cmd_vel' has no driver of ours"),
-        ("go2", {"reward": "labeled"}, "'go2' has no camera"),
+        ("sim_drawer", {"reward": "nothing"}, "nothing has no reward model in reward/"),
         ("sim_door", {}, "no robot 'sim_door'.*sim_drawer"),
     ],
 )

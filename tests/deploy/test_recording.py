@@ -12,7 +12,6 @@ import pytest
 from robot_rl.data.store import Dataset
 from robot_rl.deploy.journal import Journal, Plan, Row, read_journal
 from robot_rl.deploy.recording import Recording
-from robot_rl.deploy.recording_folder import recover
 from robot_rl.errors import BadInput
 from tests.deploy.contracts import position_contract, velocity_contract
 
@@ -213,7 +212,10 @@ def test_a_killed_recorder_loses_at_most_the_row_it_was_writing(tmp_path):
     child.kill()
     done = max([40, *(int(line) for line in child.stdout.read().split())])
     child.wait()
-    episodes = episodes_of(recover(out))
+    line = [sys.executable, "-m", "robot_rl.deploy.recording_folder", str(out)]
+    told = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    assert told.strip() == str(out / "dataset")
+    episodes = episodes_of(out / "dataset")
     assert len(episodes[0]) == 5
     assert done - 1 <= len(episodes[1]) <= done + 1
     assert episodes[1].metadata["recovered"] is True
