@@ -30,6 +30,8 @@ class Boundaries:
         self._ending: tuple[str, float] | None = None  # why, and when (s)
         self._stopped = False  # by the guard, which may go on by itself
         self._pauses = 0
+        if reward == "sim":
+            recording.judged(reward=0.0)  # a simulation waits for the first command, and gives none before
 
     def start(self) -> None:
         """Begin an episode; one that is open ends."""
