@@ -48,6 +48,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "launch": {"deploy/ros_launch.py"},
     "launch_ros": {"deploy/ros_launch.py"},
     "ament_index_python": {"deploy/ros_launch.py"},
+    "unitree_sdk2py": {"deploy/go2_bridge.py"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "rerun": {"report"},

@@ -34,6 +34,12 @@ class Config:
     """Simulated robots: seed of the first episode."""
     enable: bool = True
     """Simulated robots: start moving at once."""
+    record: Path | None = None
+    """Folder to record into: a dataset of all episodes, interventions marked, and raw bags (MCAP)."""
+    reward: Path | None = None
+    """Folder of a labeling: its reward model judges what the camera sees, for the record."""
+    interface: str = ""
+    """Network interface to the robot, such as eth0, for a robot whose driver is started here (go2)."""
     namespace: str = ""
     """ROS namespace of all nodes and topics."""
     duration: float | None = None
@@ -72,6 +78,9 @@ def main(config: Config) -> None:
         namespace=config.namespace,
         realtime=config.realtime,
         view=config.view and not config.trials,
+        record=str(config.record or ""),
+        interface=config.interface,
+        reward=str(config.reward or ""),
     )
     specs = nodes(deployment)
     if config.dry_run:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -54,3 +55,21 @@ def main(config: Config) -> None:
             ("reward.std", float(std.min()), float(std.mean()), float(std.max()))]  # fmt: skip
     print(table(("column", "min", "mean", "max"), rows))
     print(f"labeled dataset: {config.out}")
+
+
+def picture_reward(labeling: Path) -> Callable[[Any], tuple[Any, Any]]:
+    """A function from pictures (N, H, W, 3) uint8 to mean and std (N,) of a labeling's reward; BadInput."""
+    from robot_rl.errors import BadInput, need
+
+    if not (labeling / "reward").exists():
+        raise BadInput(f"{labeling} is no labeling with a reward model in reward/; robot-rl label makes one")
+    need("torch", "vlm")
+    from robot_rl.cli.common import load_config
+    from robot_rl.cli.label import Config as LabelConfig
+    from robot_rl.cli.labeling import load_encoder, resolve_goal
+    from robot_rl.rewards.model import RewardModel
+
+    made = load_config(LabelConfig, labeling / "config.yaml")
+    encoder = load_encoder(made.model, made.weights, resolve_goal(made.task, made.opposite, made.labeler))
+    model = RewardModel.load(labeling / "reward", encoder.identity)
+    return lambda pictures: model.reward(encoder.images(pictures))

@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from robot_rl.errors import BadInput
+from robot_rl.errors import BadInput, need_installed
 from robot_rl.specs.robot_contract import RobotContract, load_contract
 from robot_rl.specs.tasks import load_task
 
 PACKAGE = "robot_rl_deployment"
 Value = str | int | float | bool
+_WRITING = 300.0  # s, for the recorder to make the last episode and the dataset
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class NodeSpec:
     parameters: dict[str, Value] = field(default_factory=dict)
     essential: bool = True  # the whole graph ends when it ends
     terminal: bool = False  # it talks to the person at the terminal
+    patience: float = 5.0  # s that it may take to end
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class Deployment:
     namespace: str = ""
     realtime: bool = False  # guard and policy before everything else on the machine
     view: bool = False  # show what goes on in the terminal
+    record: str = ""  # folder to record into
+    interface: str = ""  # network interface of a driver of ours; "" lets it choose
+    reward: str = ""  # folder of a labeling: its reward model judges what the camera sees
 
 
 def nodes(deployment: Deployment) -> list[NodeSpec]:
@@ -50,11 +55,21 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     common: dict[str, Value] = {"contract": str(deployment.robot)}
     found = []
     if contract.simulated:
-        task = {"task": deployment.task} if deployment.task else {}
-        found.append(NodeSpec("sim_robot_node", {**common, **task, "seed": deployment.seed}))
+        task: dict[str, Value] = {"task": deployment.task} if deployment.task else {}
+        watched = bool(deployment.record or deployment.reward)
+        simulation = {**common, **task, "seed": deployment.seed, "watched": watched}
+        found.append(NodeSpec("sim_robot_node", simulation))
+    if contract.driver:
+        interface: dict[str, Value] = {"interface": deployment.interface} if deployment.interface else {}
+        found.append(NodeSpec(contract.driver, {**common, **interface}))
     guard = {"auto_enable": True} if deployment.enable else {}
     realtime = {"realtime": True} if deployment.realtime else {}
     found.append(NodeSpec("guard_node", {**common, **guard, **realtime}))
+    if deployment.record:
+        found.append(_recorder(deployment, contract, common))
+    if deployment.reward:
+        model = {"model": str(Path(deployment.reward).resolve())}
+        found.append(NodeSpec("reward_node", {**common, **model}, essential=False))
     policy = {"policy": str(Path(deployment.policy).resolve()), "runtime": deployment.runtime}
     found.append(NodeSpec("policy_node", {**common, **policy, **realtime}))
     if deployment.trials:
@@ -62,6 +77,17 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     if deployment.view:
         found.append(NodeSpec("monitor_node", terminal=True))
     return found
+
+
+def _recorder(deployment: Deployment, contract: RobotContract, common: dict[str, Value]) -> NodeSpec:
+    """Rewards come from the model, else from the simulation; the robot goes on when the recorder ends."""
+    parameters: dict[str, Value] = {
+        **common,
+        "out": str(Path(deployment.record).resolve()),
+        "policy": str(Path(deployment.policy).resolve()),
+        "reward": "topic" if deployment.reward else "sim" if contract.simulated else "",
+    }
+    return NodeSpec("recorder_node", parameters, essential=False, patience=_WRITING)
 
 
 def _trials(deployment: Deployment, contract: RobotContract, common: dict[str, Value]) -> dict[str, Value]:
@@ -72,12 +98,15 @@ def _trials(deployment: Deployment, contract: RobotContract, common: dict[str, V
         "first_seed": deployment.seed,
         "steps": card.episode_length,
         "results": str(Path(deployment.results).resolve()),
+        "recorded": bool(deployment.record),
     }
 
 
 def _check(deployment: Deployment, contract: RobotContract) -> None:
     if not deployment.policy:
         raise BadInput("policy: give the folder of a run, as `robot-rl train` writes it")
+    if deployment.interface and not contract.driver:
+        raise BadInput(f"interface: '{contract.name}' has no driver of ours; its own has settings for that")
     if deployment.enable and contract.hardware:
         raise BadInput(
             f"enable: '{contract.name}' is hardware; a person enables it when all is ready "
@@ -85,5 +114,17 @@ def _check(deployment: Deployment, contract: RobotContract) -> None:
         )
     if contract.simulated is None and (deployment.trials or deployment.task):
         raise BadInput(f"trials, task: '{contract.name}' is not simulated, so there is nothing to reset")
+    if deployment.record:
+        from robot_rl.deploy.recording_folder import DATASET  # brings pyarrow and av
+
+        need_installed("mcap", "bags")
+        if (Path(deployment.record) / DATASET).exists():
+            raise BadInput(f"record: {deployment.record} already holds a recording; choose another folder")
+    if deployment.reward and not (Path(deployment.reward) / "reward").is_dir():
+        raise BadInput(
+            f"reward: {deployment.reward} has no reward model in reward/; robot-rl label makes one"
+        )
+    if deployment.reward and not contract.cameras:
+        raise BadInput(f"reward: '{contract.name}' has no camera, so a reward model sees nothing")
     if deployment.trials < 0 or (deployment.trials and not deployment.results):
         raise BadInput("trials: must be 0 or more, with a file for the results")

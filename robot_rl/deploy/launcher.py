@@ -1,7 +1,7 @@
 """Starts a deployment's nodes as processes, for machines that have rclpy from pip but no `ros2 launch`.
 
-All end together: when one that is essential ends, or at Ctrl-C, the policy goes first and the guard last, so
-that its stop command is the last that the robot hears.
+All end together: when one that is essential ends, or at Ctrl-C, the policy goes first, and the guard's stop
+command is the last that the robot hears. A recorder ends after that: it may take time to write.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from robot_rl.deploy.graph import PACKAGE, NodeSpec
 from robot_rl.errors import RobotRLError, need_installed
 from robot_rl.specs.paths import outside
 
-_LAST = ("guard_node", "sim_robot_node")  # end in this order, after all others
-_PATIENCE = 5.0  # s for a node to end by itself
+_LAST = ("guard_node", "go2_driver_node", "sim_robot_node", "recorder_node")
 
 
 def command(spec: NodeSpec, namespace: str, folder: Path) -> list[str]:
@@ -96,18 +95,19 @@ class Processes:
         raise RobotRLError(f"{name} ended with status {status}{where}; all nodes were stopped")
 
     def __exit__(self, *_: object) -> None:
+        patience = {spec.executable: spec.patience for spec in self._specs}
         order = [name for name in reversed(self.children) if name not in _LAST]
         for name in [*order, *(name for name in _LAST if name in self.children)]:
-            self._end(self.children[name])
+            self._end(self.children[name], patience[name])
         self._folder.cleanup()
 
     @staticmethod
-    def _end(child: subprocess.Popen) -> None:
+    def _end(child: subprocess.Popen, patience: float) -> None:
         if child.poll() is not None:
             return
         child.send_signal(signal.SIGINT)
         try:
-            child.wait(_PATIENCE)
+            child.wait(patience)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()

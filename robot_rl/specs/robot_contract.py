@@ -178,6 +178,7 @@ class RobotContract(SpecModel):
     tested: str = Field(min_length=1)  # on what this contract was tried, honestly
     robot: str  # as in a checkpoint's `robot`
     simulated: str | None = None  # task that stands behind the topics in simulation
+    driver: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*_node$")  # node of ours before the hardware
     hardware: bool = True  # False: nothing real can move, and activation needs no person
     control_rate: float = Field(ge=0.01, le=10_000)  # Hz
     policy_timeout: float | None = Field(None, gt=0)  # s without a wish, then it stops; default 2 periods

@@ -3,7 +3,16 @@
 from setuptools import find_packages, setup
 
 NAME = "robot_rl_deployment"
-NODES = ("policy_node", "guard_node", "sim_robot_node", "trial_node", "monitor_node")
+NODES = (
+    "policy_node",
+    "guard_node",
+    "recorder_node",
+    "reward_node",
+    "sim_robot_node",
+    "trial_node",
+    "monitor_node",
+    "go2_driver_node",
+)
 
 setup(
     name=NAME,

@@ -12,7 +12,7 @@ from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool, Trigger
 
@@ -46,6 +46,9 @@ class GuardNode(Node):
         for name, source in self.contract.sources.items():
             heard = partial(self._heard, name, SourceReader(source))
             self.create_subscription(common.message_class(source.type), source.topic, heard, common.LATEST)
+        for name, camera in self.contract.cameras.items():
+            if camera.required:  # its silence alone matters here, not its pictures
+                self.create_subscription(Image, camera.topic, partial(self._seen, name), common.LATEST)
         person = self.contract.intervention
         for command in self.contract.commands.values():
             override = partial(self._overridden, CommandReader(command))
@@ -65,6 +68,9 @@ class GuardNode(Node):
             self.guard.misread(name, str(error))
             return
         self.guard.heard(name, values, common.stamp_of(message), common.wall(self), time.monotonic())
+
+    def _seen(self, name: str, message: Image) -> None:
+        self.guard.heard(name, {}, common.stamp_of(message), common.wall(self), time.monotonic())
 
     def _wished(self, message: JointState) -> None:
         wish = dict(zip(message.name, message.position, strict=False))

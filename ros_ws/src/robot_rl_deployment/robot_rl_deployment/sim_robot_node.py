@@ -19,7 +19,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from robot_rl.deploy.interface import CommandReader, SourceWriter, actions_of
+from robot_rl.deploy.gravity import OrientingWriter
+from robot_rl.deploy.interface import CommandReader, actions_of
 from robot_rl.envs.make import make_task
 from robot_rl.errors import BadInput
 from robot_rl.specs.tasks import load_task
@@ -38,13 +39,14 @@ class SimRobotNode(Node):
         self.card = load_task(task)
         self.env = make_task(self.card)
         self.declare_parameter("seed", 0)
+        self._ticks = 0
         self._heard: dict[str, tuple[dict[str, float], float]] = {}
         self._sources = []
         for source in self.contract.sources.values():
             kind = message_class(source.type)
             if set(source.parts) <= {part.name for part in self.card.state}:
                 publisher = self.create_publisher(kind, source.topic, RELIABLE)
-                self._sources.append((publisher, kind, SourceWriter(source)))
+                self._sources.append((publisher, kind, OrientingWriter(source)))
         for name, command in self.contract.commands.items():
             commanded = partial(self._commanded, name, CommandReader(command))
             self.create_subscription(message_class(command.type), command.topic, commanded, RELIABLE)
@@ -53,6 +55,9 @@ class SimRobotNode(Node):
             (self.create_publisher(Image, topic.topic, LATEST), name, round(rate / topic.rate))
             for name, topic in self.contract.cameras.items()
         ]
+        if self._cameras and parameter(self, "watched", False):
+            self.env.reset(seed=0)
+            self.env.render()  # the first picture takes about a second, which must not be one of control
         self._episode = self.create_publisher(String, "sim/episode", RELIABLE)
         self.create_service(Trigger, "~/reset", self._reset)
         self._begin()
@@ -82,12 +87,16 @@ class SimRobotNode(Node):
         return np.array([values.get(part.name, 0.0) for part in self.card.actions], np.float32)
 
     def _step(self) -> None:
+        if not self._heard:  # an episode begins with the first command, as it does without ROS
+            self._publish()
+            return
         self._observation, reward, _, _, info = self.env.step(self._action())
         self.steps += 1
         self.success, self.total = self.success or info["success"], self.total + reward
         self._publish()
 
     def _publish(self) -> None:
+        self._ticks += 1
         stamp = self.get_clock().now().to_msg()
         state = dict(zip((p.name for p in self.card.state), self._observation["state"].tolist(), strict=True))
         for publisher, kind, write in self._sources:
@@ -96,7 +105,7 @@ class SimRobotNode(Node):
                 message.header.stamp = stamp
             publisher.publish(message)
         for publisher, name, every in self._cameras:
-            if self.steps % every == 0 and publisher.get_subscription_count():
+            if self._ticks % every == 0 and publisher.get_subscription_count():
                 publisher.publish(self._picture(name, stamp))
         told = {"seed": self.seed, "steps": self.steps, "success": self.success, "return": self.total}
         self._episode.publish(String(data=json.dumps(told)))

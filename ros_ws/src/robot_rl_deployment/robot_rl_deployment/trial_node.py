@@ -40,6 +40,9 @@ class TrialNode(Node):
         self._seed = self._client(SetParameters, "sim_robot_node/set_parameters")
         self._reset = self._client(Trigger, "sim_robot_node/reset")
         self._enable = self._client(SetBool, "guard_node/enable")
+        if parameter(self, "recorded", False):
+            ready = self._client(Trigger, "recorder_node/ready")
+            self._until_success(lambda: self._ask(ready, Trigger.Request()), "the recorder is not ready")
 
     def _client(self, kind: type, name: str):
         client = self.create_client(kind, name)
@@ -75,20 +78,21 @@ class TrialNode(Node):
         value = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=seed)
         self._ask(self._seed, SetParameters.Request(parameters=[Parameter(name="seed", value=value)]))
         self._ask(self._reset, Trigger.Request())
-        self._wait_for(lambda: self.seen.get("seed") == seed and self.seen["steps"] > 0)
-        self._enable_when_ready()
+        self._wait_for(lambda: self.seen.get("seed") == seed and self.seen["steps"] == 0)
+        # Right after the start, sources and policy may need a moment to be heard.
+        self._until_success(lambda: self._ask(self._enable, SetBool.Request(data=True)), "the guard refuses")
         began = self.seen["steps"]
         self._wait_for(lambda: self.seen["success"] or self.seen["steps"] - began >= self.steps)
         row = {**self.seen, "steps": self.seen["steps"] - began}
         self._ask(self._enable, SetBool.Request(data=False))
         return row
 
-    def _enable_when_ready(self) -> None:
-        """Enable; right after the start, sources and policy may need a moment to be heard."""
+    def _until_success(self, ask, told: str) -> None:
+        """Ask a service again until it succeeds."""
         deadline = time.monotonic() + _PATIENCE
-        while not (answer := self._ask(self._enable, SetBool.Request(data=True))).success:
+        while not (answer := ask()).success:
             if time.monotonic() > deadline:
-                raise RobotRLError(f"trial_node: the guard refuses: {answer.message}")
+                raise RobotRLError(f"trial_node: {told}: {answer.message}")
             rclpy.spin_once(self, timeout_sec=0.1)
 
     def _wait_for(self, reached) -> None:

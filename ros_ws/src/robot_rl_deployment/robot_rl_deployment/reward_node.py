@@ -1,0 +1,77 @@
+"""Camera to reward and success, by the reward model of a labeling: a process of its own.
+
+Publishes `reward` (JointState: names mean and std, stamped as the picture) and, where the parameter
+`threshold` says from which reward on the task is done, `success` (Bool).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Bool, String
+
+from robot_rl.cli.reward import picture_reward
+from robot_rl.deploy.judge import Judge
+from robot_rl.deploy.pictures import picture_of
+from robot_rl.errors import BadInput
+from robot_rl_deployment import common
+
+
+class RewardNode(Node):
+    """Judges the newest picture; those that come meanwhile are left out."""
+
+    def __init__(self) -> None:
+        super().__init__("reward_node")
+        self.contract = common.contract_of(self)
+        camera = common.parameter(self, "camera", "") or next(iter(self.contract.cameras), "")
+        if camera not in self.contract.cameras:
+            known = ", ".join(self.contract.cameras) or "none"
+            raise BadInput(f"camera: '{self.contract.name}' has no camera '{camera}'; it has {known}")
+        labeling = Path(common.parameter(self, "model", ""))
+        threshold, hold = common.parameter(self, "threshold", float("nan")), common.parameter(self, "hold", 3)
+        self.judge = Judge(picture_reward(labeling), threshold, hold)
+        self._count, self._misread = 0, ""
+        self._reward = self.create_publisher(JointState, "reward", common.RELIABLE)
+        self._success = self.create_publisher(Bool, "success", common.RELIABLE)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_subscription(Image, self.contract.cameras[camera].topic, self._seen, common.LATEST)
+        self.create_subscription(String, common.STATE, self._state, common.LATCHED)
+        self.create_timer(1.0, self._diagnose)
+
+    def _seen(self, message: Image) -> None:
+        try:
+            judged = self.judge(picture_of(message))
+        except BadInput as error:
+            self._misread = str(error)
+            return
+        self._misread = ""
+        reward = JointState(name=["mean", "std"], position=[judged.mean, judged.std])
+        reward.header = message.header
+        self._reward.publish(reward)
+        if judged.success is not None:
+            self._success.publish(Bool(data=judged.success))
+        self._count += 1
+        self.judge.said(common.stamp_of(message) or common.wall(self), common.wall(self))
+
+    def _state(self, message: String) -> None:
+        if not message.data.startswith(("running", "intervention")):
+            self.judge.reset()
+
+    def _diagnose(self) -> None:
+        level = DiagnosticStatus.WARN if self._misread or not self._count else DiagnosticStatus.OK
+        told = self._misread or ("judging" if self._count else "no picture has been heard yet")
+        found = {"pictures": self._count, **self.judge.summary()}
+        common.diagnose(self, self._diagnostics, f"{self.contract.name}: reward", level, told, found)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node."""
+    return common.run(RewardNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
