@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from robot_rl.data.layout import read_json
-from robot_rl.data.spec import staged_episodes
+from robot_rl.data.staging import staged_episodes
 from robot_rl.deploy.interface import StateBuilder
 from robot_rl.deploy.journal import END, Journal, Plan, Row
 from robot_rl.deploy.recording_folder import DATASET, JOURNAL, PLAN, agree, convert, journals, recover

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from robot_rl.data.layout import read_json, write_json
-from robot_rl.data.spec import staged_episodes, staging_of
+from robot_rl.data.staging import staged_episodes, staging_of
 from robot_rl.data.video_write import check_size
 from robot_rl.data.writer import DatasetWriter
 from robot_rl.deploy.journal import INTERVENTION, Plan, read_journal

@@ -57,8 +57,8 @@ def checkpoint(folder: Path, slope: float) -> Path:
         "log_std": np.zeros(1),
     }  # fmt: skip
     spec = PolicySpec(
-        state_names=("x",), state_units=("rad",), state_mean=(0.0,), state_std=(1.0,), action_names=("a",),
-        action_units=("1",), action_low=(-1.0,), action_high=(1.0,), fps=RATE, robot="bench", task="numbers",
+        state_names=("x",), state_units=("",), state_mean=(0.0,), state_std=(1.0,), action_names=("a",),
+        action_units=("",), action_low=(-1.0,), action_high=(1.0,), fps=RATE, robot="bench", task="numbers",
         task_text="pass numbers on", dataset_hash="0" * 64, reward_source="", version="0", hidden=hidden,
         algorithm="bc", config={},
     )  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robot_rl.data.spec import staged_episodes
+from robot_rl.data.staging import staged_episodes
 from robot_rl.data.store import Dataset
 from robot_rl.deploy.graph import Deployment, nodes
 from robot_rl.deploy.journal import ROWS
@@ -112,7 +112,8 @@ def test_a_recorder_that_is_killed_keeps_all_that_was_closed_and_the_open_one(tm
         row = 8 * (1 + 7 + 4 + 3 + 1) + 4
         wait_until(lambda: len(staged_episodes(out / "dataset")) >= 1 and open_rows(out) > 20 * row)
         closed = {
-            k: (path / "data.parquet").stat().st_size for k, path in staged_episodes(out / "dataset").items()
+            k: (one.folder / "data.parquet").stat().st_size
+            for k, one in staged_episodes(out / "dataset").items()
         }
         whole = open_rows(out) // row
         recorder = processes.children["recorder_node"]

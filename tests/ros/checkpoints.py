@@ -13,7 +13,7 @@ def axis_checkpoint(folder: Path, wish: float, fps: float, **changes: object) ->
     """A policy that wishes `wish` in [-1, 1] whatever it sees."""
     fields = {
         "state_names": ["x"], "state_units": [""], "state_mean": [0.0], "state_std": [1.0],
-        "action_names": ["a"], "action_units": ["1"], "action_low": [-1.0], "action_high": [1.0],
+        "action_names": ["a"], "action_units": [""], "action_low": [-1.0], "action_high": [1.0],
         "fps": fps, "robot": "axis", "task": "stay", "task_text": "stay", "dataset_hash": "0" * 64,
         "reward_source": "", "version": "0.1.0", "hidden": [2], "algorithm": "bc", "config": {},
     }  # fmt: skip
