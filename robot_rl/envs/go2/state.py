@@ -1,0 +1,45 @@
+"""What a policy of Go2 sees: the IMU, the joints, its own last two actions, and what is asked of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robot_rl.envs.go2.body import JOINTS, Body
+from robot_rl.envs.go2.legs import STANCE
+from robot_rl.errors import BadInput
+from robot_rl.specs.tasks import TaskCard
+
+SENSED = (
+    *(f"gyro_{axis}" for axis in "xyz"),  # rad/s
+    *(f"gravity_{axis}" for axis in "xyz"),  # unit vector in the trunk's frame
+    *(f"{joint}_q" for joint in JOINTS),  # rad from the stance
+    *(f"{joint}_dq" for joint in JOINTS),  # rad/s
+    *(f"{joint}_last" for joint in JOINTS),  # the action before
+    *(f"{joint}_before" for joint in JOINTS),  # and the one before that
+)
+
+
+def check_names(card: TaskCard, actions: tuple[str, ...], asked: tuple[str, ...]) -> None:
+    """Raise BadInput where a card does not list the state and the actions that this family has."""
+    for field, found, wanted in (
+        ("state", [part.name for part in card.state], [*SENSED, *asked]),
+        ("actions", [part.name for part in card.actions], list(actions)),
+    ):
+        if len(found) != len(wanted):
+            raise BadInput(f"{card.name}: {field} has {len(found)} entries; this task has {len(wanted)}")
+        for index, (one, other) in enumerate(zip(found, wanted, strict=True)):
+            if one != other:
+                raise BadInput(f"{card.name}: {field}[{index}] is '{one}'; this task has '{other}' there")
+
+
+def sensed(body: Body, asked: np.ndarray) -> np.ndarray:
+    """(S,) float32: SENSED, then what is asked; no velocity of the trunk, which the robot cannot measure."""
+    sensors, state = body.sensors, np.empty(54 + len(asked), np.float32)
+    state[:3] = sensors[:3]
+    state[3:6] = -sensors[3:6]
+    state[6:18] = sensors[6:18] - STANCE
+    state[18:30] = sensors[18:30]
+    state[30:42] = body.last[:12]
+    state[42:54] = body.before[:12]
+    state[54:] = asked
+    return state
