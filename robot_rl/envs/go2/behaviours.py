@@ -12,7 +12,6 @@ from robot_rl.envs.go2.rise import GetUp
 from robot_rl.envs.go2.trot import Gait, trot
 from robot_rl.envs.task_env import Act
 
-_STEP = 0.02  # s, a control step
 _STRAY_LOW, _STRAY_HIGH = (-0.3, -0.3, -0.8), (0.9, 0.3, 0.8)  # m/s, m/s, rad/s
 _KEEP, _STUMBLE = 0.8, 0.12  # Ornstein–Uhlenbeck noise on the joint targets, in rad
 _PACE, _BOUND, _TROT = (0.0, 0.5, 0.0, 0.5), (0.0, 0.0, 0.5, 0.5), (0.0, 0.5, 0.5, 0.0)
@@ -26,7 +25,7 @@ def draw(name: str, body: Body, command: Callable[[], np.ndarray], rng: np.rando
         return _recovering(body, lambda: STANCE)
     if name == "stumble":
         return _as_actions(body, _stumbling(rng))
-    gait = random_gait(rng) if name == "gait" else Gait()
+    gait = random_gait(rng) if name == "gait" else Gait(rate=body.options.clock_rate)
     if name == "stray":
         wrong = rng.uniform(_STRAY_LOW, _STRAY_HIGH)
         command = lambda: wrong  # noqa: E731 - the command that is followed instead
@@ -46,13 +45,10 @@ def random_gait(rng: np.random.Generator) -> Gait:
 
 
 def _trotting(body: Body, gait: Gait, command: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
-    phase = 0.0
+    per_clock = gait.rate / body.options.clock_rate  # a trot of the clock's rate is in step with it
 
     def act() -> np.ndarray:
-        nonlocal phase
-        targets = trot(gait, phase, command(), body.gravity, body.sensors[:3])
-        phase += gait.rate * _STEP
-        return targets
+        return trot(gait, body.phase * per_clock, command(), body.gravity, body.sensors[:3])
 
     return act
 

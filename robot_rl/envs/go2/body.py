@@ -33,7 +33,8 @@ class Body:
         self.ground = RoughGround(self.model, options.roughness) if options.ground == "rough" else None
         self.sensors, self.position = self.data.sensordata, self.data.qpos[:3]
         self._control, self.force = self.data.ctrl, self.data.actuator_force
-        self.last, self.before = (np.zeros(12, np.float32) for _ in range(2))
+        self.last = self.before = np.zeros(12, np.float32)
+        self._period, self.phase = 1 / control_rate, 0.0  # s; the robot's gait clock, in strides
 
     def place(self, qpos: np.ndarray, targets: np.ndarray) -> None:
         """Put the robot at rest somewhere, qpos (nq,), its motors aiming at joint targets (12,)."""
@@ -41,6 +42,7 @@ class Body:
         self.data.qpos[:] = qpos
         self._control[:12] = targets
         self.last = self.before = self.action_for(targets).astype(np.float32)
+        self.phase = 0.0
         mujoco.mj_forward(self.model, self.data)
 
     def action_for(self, targets: np.ndarray) -> np.ndarray:
@@ -55,6 +57,7 @@ class Body:
         if self._rest:
             mujoco.mj_step(self.model, self.data, self._rest)
         self.before, self.last = self.last, action
+        self.phase += self._period * self.options.clock_rate
 
     def settle(self, seconds: float) -> None:
         """Let physics go on with the present targets."""

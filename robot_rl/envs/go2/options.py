@@ -17,6 +17,7 @@ class Options(SpecModel):
     ground: Literal["flat", "rough"] = "flat"
     roughness: float = Field(0.05, ge=0, le=0.2)  # m, from the lowest to the highest ground
     latency: float = Field(0.008, ge=0)  # s from an action to the motors, at most one control step
+    clock_rate: float = Field(3.0, gt=0)  # Hz, strides of the gait clock that the state shows
     hip_range: float = Field(1.0, gt=0)  # rad from the stance at an action of ±1
     thigh_range: float = Field(2.4, gt=0)
     calf_range: float = Field(0.95, gt=0)

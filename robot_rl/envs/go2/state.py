@@ -1,6 +1,8 @@
-"""What a policy of Go2 sees: the IMU, the joints, its own last two actions, and what is asked of it."""
+"""What a policy of Go2 sees: the IMU, the joints, its own last action and clock, and what is asked of it."""
 
 from __future__ import annotations
+
+from math import cos, pi, sin
 
 import numpy as np
 
@@ -15,7 +17,8 @@ SENSED = (
     *(f"{joint}_q" for joint in JOINTS),  # rad from the stance
     *(f"{joint}_dq" for joint in JOINTS),  # rad/s
     *(f"{joint}_last" for joint in JOINTS),  # the action before
-    *(f"{joint}_before" for joint in JOINTS),  # and the one before that
+    "clock_sin",  # of the robot's gait clock: where in a stride a trot would be
+    "clock_cos",
 )
 
 
@@ -34,12 +37,13 @@ def check_names(card: TaskCard, actions: tuple[str, ...], asked: tuple[str, ...]
 
 def sensed(body: Body, asked: np.ndarray) -> np.ndarray:
     """(S,) float32: SENSED, then what is asked; no velocity of the trunk, which the robot cannot measure."""
-    sensors, state = body.sensors, np.empty(54 + len(asked), np.float32)
+    sensors, state = body.sensors, np.empty(44 + len(asked), np.float32)
     state[:3] = sensors[:3]
     state[3:6] = -sensors[3:6]
     state[6:18] = sensors[6:18] - STANCE
     state[18:30] = sensors[18:30]
     state[30:42] = body.last[:12]
-    state[42:54] = body.before[:12]
-    state[54:] = asked
+    angle = 2 * pi * body.phase
+    state[42], state[43] = sin(angle), cos(angle)
+    state[44:] = asked
     return state
