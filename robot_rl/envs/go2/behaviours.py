@@ -8,8 +8,10 @@ import numpy as np
 
 from robot_rl.envs.go2.body import Body
 from robot_rl.envs.go2.legs import STANCE
-from robot_rl.envs.go2.rise import GetUp
+from robot_rl.envs.go2.reach import Reach, ReachOut
+from robot_rl.envs.go2.rise import GetUp, Rise
 from robot_rl.envs.go2.trot import Gait, trot
+from robot_rl.envs.go2.walk import Walk
 from robot_rl.envs.task_env import Act
 
 _STRAY_LOW, _STRAY_HIGH = (-0.3, -0.3, -0.8), (0.9, 0.3, 0.8)  # m/s, m/s, rad/s
@@ -17,8 +19,10 @@ _KEEP, _STUMBLE = 0.8, 0.12  # Ornstein–Uhlenbeck noise on the joint targets, 
 _PACE, _BOUND, _TROT = (0.0, 0.5, 0.0, 0.5), (0.0, 0.0, 0.5, 0.5), (0.0, 0.5, 0.5, 0.0)
 
 
-def draw(name: str, body: Body, command: Callable[[], np.ndarray], rng: np.random.Generator) -> Act:
-    """Draw a behaviour for one segment; what walks gets up first where it has fallen."""
+def draw(name: str, body: Body, goal: Walk | Rise | Reach, rng: np.random.Generator) -> Act:
+    """Draw one of a goal's behaviours for one segment; what walks gets up first where it has fallen."""
+    if name in ("reach", "walk_only", "reach_only"):
+        return ReachOut(body, goal, legs=name != "reach_only", arm=name != "walk_only")
     if name == "getup":
         return _as_actions(body, GetUp(body))
     if name == "stand":
@@ -26,10 +30,8 @@ def draw(name: str, body: Body, command: Callable[[], np.ndarray], rng: np.rando
     if name == "stumble":
         return _as_actions(body, _stumbling(rng))
     gait = random_gait(rng) if name == "gait" else Gait(rate=body.options.clock_rate)
-    if name == "stray":
-        wrong = rng.uniform(_STRAY_LOW, _STRAY_HIGH)
-        command = lambda: wrong  # noqa: E731 - the command that is followed instead
-    return _recovering(body, _trotting(body, gait, command))
+    wrong = rng.uniform(_STRAY_LOW, _STRAY_HIGH)
+    return _recovering(body, _trotting(body, gait, lambda: wrong if name == "stray" else goal.asked))
 
 
 def random_gait(rng: np.random.Generator) -> Gait:
@@ -73,10 +75,10 @@ def _recovering(body: Body, walk: Callable[[], np.ndarray]) -> Act:
             rising = GetUp(body)
         if rising is not None and rising.done:
             rising = None
-        return body.action_for(walk() if rising is None else rising())
+        return body.legs_action(walk() if rising is None else rising())
 
     return act
 
 
 def _as_actions(body: Body, targets: Callable[[], np.ndarray]) -> Act:
-    return lambda: body.action_for(targets())
+    return lambda: body.legs_action(targets())

@@ -8,7 +8,7 @@ import numpy as np
 
 from robot_rl.envs.go2.legs import STANCE
 from robot_rl.envs.go2.options import Options
-from robot_rl.envs.go2.scene import RoughGround, load_scene, mujoco
+from robot_rl.envs.go2.scene import ARM_HOME, RoughGround, load_scene, mujoco
 
 LEGS = ("FL", "FR", "RL", "RR")
 JOINTS = tuple(f"{leg}_{joint}" for leg in LEGS for joint in ("hip", "thigh", "calf"))
@@ -21,33 +21,38 @@ class Body:
     The sensors' values are those of the last physics step but one, 2 ms old, as MuJoCo computes them.
     """
 
-    def __init__(self, scene: str, options: Options, control_rate: float) -> None:
-        self.model = load_scene(scene)
+    def __init__(self, options: Options, control_rate: float, arm: bool = False) -> None:
+        self.model = load_scene(options.ground, arm)
         self.data = mujoco.MjData(self.model)
         self.options = options
         steps = round(1 / control_rate / self.model.opt.timestep)
         self._late = round(options.latency / self.model.opt.timestep)  # physics steps with the old targets
         self._rest = steps - self._late
-        ranges = [options.hip_range, options.thigh_range, options.calf_range]
-        self.ranges, self.centre = np.tile(ranges, 4), STANCE.copy()
+        ranges = np.tile([options.hip_range, options.thigh_range, options.calf_range], 4)
+        self.ranges = np.concatenate([ranges, np.full(self.model.nu - 12, options.arm_range)])  # (A,) rad
+        self.centre = np.concatenate([STANCE, ARM_HOME[: self.model.nu - 12]])  # (A,) rad
         self.ground = RoughGround(self.model, options.roughness) if options.ground == "rough" else None
         self.sensors, self.position = self.data.sensordata, self.data.qpos[:3]
         self._control, self.force = self.data.ctrl, self.data.actuator_force
-        self.last = self.before = np.zeros(12, np.float32)
+        self.last = self.before = np.zeros(self.model.nu, np.float32)
         self._period, self.phase = 1 / control_rate, 0.0  # s; the robot's gait clock, in strides
 
-    def place(self, qpos: np.ndarray, targets: np.ndarray) -> None:
-        """Put the robot at rest somewhere, qpos (nq,), its motors aiming at joint targets (12,)."""
+    def place(self, pose: np.ndarray, joints: np.ndarray) -> None:
+        """Put the robot at rest: the trunk's pose (7,), m and quaternion, and joints (12,); an arm at home."""
         mujoco.mj_resetDataKeyframe(self.model, self.data, 0)
-        self.data.qpos[:] = qpos
-        self._control[:12] = targets
-        self.last = self.before = self.action_for(targets).astype(np.float32)
+        self.data.qpos[:] = np.concatenate([pose, joints, self.centre[12:]])
+        self._control[:] = self.data.qpos[7:]
+        self.last = self.before = self.action_for(self.data.qpos[7:]).astype(np.float32)
         self.phase = 0.0
         mujoco.mj_forward(self.model, self.data)
 
     def action_for(self, targets: np.ndarray) -> np.ndarray:
-        """The action (12,) that asks for joint targets (12,) in rad; beyond ±1 where they are out of range."""
-        return (targets - self.centre[:12]) / self.ranges[:12]
+        """The action that asks for joint targets in rad, (A,) each; beyond ±1 where they are out of range."""
+        return (targets - self.centre) / self.ranges
+
+    def legs_action(self, targets: np.ndarray) -> np.ndarray:
+        """The action that asks the legs for joint targets (12,) in rad, and an arm to stay at home."""
+        return self.action_for(np.concatenate([targets, self.centre[12:]]))
 
     def drive(self, action: np.ndarray) -> None:
         """Let a control period pass: the old targets until the latency is over, then the action's."""

@@ -21,6 +21,7 @@ class Options(SpecModel):
     hip_range: float = Field(1.0, gt=0)  # rad from the stance at an action of ±1
     thigh_range: float = Field(2.4, gt=0)
     calf_range: float = Field(0.95, gt=0)
+    arm_range: float = Field(1.2, gt=0)  # of each joint of the arm, where there is one
     forward_from: float = 0.3  # m/s
     forward_to: float = 0.7
     left_from: float = -0.1  # m/s

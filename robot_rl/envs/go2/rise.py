@@ -10,7 +10,7 @@ from robot_rl.envs.go2.body import Body
 from robot_rl.envs.go2.legs import SIDE, STANCE
 
 STANDS_UP, STANDS_HEIGHT = 0.9, 0.2  # up and m
-HOLD = 25  # steps to stand, half a second
+HOLD = 0.5  # s to stand
 _TUCKED = np.array([0.0, 1.4, -2.65])  # rad
 _FASTEST = 0.3  # rad a step, so that rolling over does not become a jump
 # Rolling over: poses (hip outwards, thigh, calf; rad) of the legs above and of those below, found by search in
@@ -33,10 +33,7 @@ def lie_down(body: Body, rng: np.random.Generator) -> None:
     joints = STANCE + rng.uniform(-1, 1, (4, 3)).ravel() * np.tile([0.5, 0.8, 0.8], 4)
     low, high = body.model.jnt_range[1:13].T
     joints = np.clip(joints, low, high)
-    qpos = body.data.qpos.copy()
-    qpos[:7] = [0.0, 0.0, 0.35, *(quaternion / np.linalg.norm(quaternion))]
-    qpos[7:19] = joints
-    body.place(qpos, joints)
+    body.place(np.array([0.0, 0.0, 0.35, *(quaternion / np.linalg.norm(quaternion))]), joints)
     body.settle(1.2)
 
 
@@ -46,8 +43,8 @@ class Rise:
     asked_names = ()
     behaviours = ("getup", "stand", "stumble")
 
-    def __init__(self) -> None:
-        self.asked = np.zeros(0)
+    def __init__(self, control_rate: float, episode_length: int) -> None:
+        self.asked, self._hold = np.zeros(0), round(HOLD * control_rate)  # steps
         self._stood = 0
 
     def begin(self, body: Body, rng: np.random.Generator) -> None:
@@ -60,7 +57,7 @@ class Rise:
         up, height, force = body.up, body.height, body.force
         reward = (1 + up) / 2 + max(up, 0.0) * min(height / 0.25, 1.0) - 0.0002 * float(force.dot(force))
         self._stood = self._stood + 1 if up > STANDS_UP and height > STANDS_HEIGHT else 0
-        return reward, self._stood >= HOLD, {"fallen": body.fallen}
+        return reward, self._stood >= self._hold, {"fallen": body.fallen}
 
 
 class GetUp:

@@ -12,12 +12,18 @@ from robot_rl.specs.paths import outside
 mujoco = need("mujoco", "sim")
 
 FLAT_AROUND = 0.5  # m around the origin, where a robot starts
+ARM_MOUNT = (0.0, 0.0, 0.057)  # m in the trunk's frame, on its back
+ARM_HOME = np.array([0.0, 1.7, -1.4, -0.3, 0.0, 0.0])  # rad: the gripper ahead of the trunk and above it
 _COARSE = 4  # cells between two independent heights
 
 
-def load_scene(name: str) -> Any:
-    """The MjModel of sim/go2/<name>.xml."""
-    return mujoco.MjModel.from_xml_path(str(outside("sim", "go2", f"{name}.xml")))
+def load_scene(ground: str, arm: bool = False) -> Any:
+    """The MjModel of sim/go2/<ground>.xml, with the arm of sim/go2/z1.xml on the trunk where asked."""
+    spec = mujoco.MjSpec.from_file(str(outside("sim", "go2", f"{ground}.xml")))
+    if arm:
+        z1 = mujoco.MjSpec.from_file(str(outside("sim", "go2", "z1.xml")))
+        spec.body("base").add_frame(pos=ARM_MOUNT).attach_body(z1.body("link00"), "arm_", "")
+    return spec.compile()
 
 
 class RoughGround:

@@ -8,6 +8,7 @@ import numpy as np
 
 from robot_rl.envs.go2.body import JOINTS, Body
 from robot_rl.envs.go2.legs import STANCE
+from robot_rl.envs.go2.scene import ARM_HOME
 from robot_rl.errors import BadInput
 from robot_rl.specs.tasks import TaskCard
 
@@ -21,11 +22,15 @@ SENSED = (
     "clock_cos",
 )
 
+ARM_SENSED = tuple(f"arm_joint{k}_{what}" for what in ("q", "dq", "last") for k in range(1, 7))
+ARM_JOINTS = tuple(f"arm_joint{k}" for k in range(1, 7))
 
-def check_names(card: TaskCard, actions: tuple[str, ...], asked: tuple[str, ...]) -> None:
-    """Raise BadInput where a card does not list the state and the actions that this family has."""
+
+def check_names(card: TaskCard, asked: tuple[str, ...], arm: bool) -> None:
+    """Raise BadInput where a card does not list the state and the actions that its task has."""
+    state, actions = ((*SENSED, *ARM_SENSED), (*JOINTS, *ARM_JOINTS)) if arm else (SENSED, JOINTS)
     for field, found, wanted in (
-        ("state", [part.name for part in card.state], [*SENSED, *asked]),
+        ("state", [part.name for part in card.state], [*state, *asked]),
         ("actions", [part.name for part in card.actions], list(actions)),
     ):
         if len(found) != len(wanted):
@@ -36,8 +41,12 @@ def check_names(card: TaskCard, actions: tuple[str, ...], asked: tuple[str, ...]
 
 
 def sensed(body: Body, asked: np.ndarray) -> np.ndarray:
-    """(S,) float32: SENSED, then what is asked; no velocity of the trunk, which the robot cannot measure."""
-    sensors, state = body.sensors, np.empty(44 + len(asked), np.float32)
+    """(S,) float32: SENSED, ARM_SENSED with an arm, then what is asked.
+
+    The trunk's velocity is not among them: the robot cannot measure it.
+    """
+    sensors, arm = body.sensors, len(body.last) - 12
+    state = np.empty(44 + 3 * arm + len(asked), np.float32)
     state[:3] = sensors[:3]
     state[3:6] = -sensors[3:6]
     state[6:18] = sensors[6:18] - STANCE
@@ -45,5 +54,9 @@ def sensed(body: Body, asked: np.ndarray) -> np.ndarray:
     state[30:42] = body.last[:12]
     angle = 2 * pi * body.phase
     state[42], state[43] = sin(angle), cos(angle)
-    state[44:] = asked
+    if arm:
+        state[44:50] = sensors[33:39] - ARM_HOME
+        state[50:56] = sensors[39:45]
+        state[56:62] = body.last[12:]
+    state[44 + 3 * arm :] = asked
     return state

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from robot_rl.envs.go2 import behaviours
-from robot_rl.envs.go2.body import JOINTS, LEGS, Body
+from robot_rl.envs.go2.body import LEGS, Body
 from robot_rl.envs.go2.options import read_options
+from robot_rl.envs.go2.reach import Reach
 from robot_rl.envs.go2.rise import Rise, lie_down
 from robot_rl.envs.go2.state import check_names, sensed
 from robot_rl.envs.go2.walk import Walk
@@ -17,13 +18,13 @@ from robot_rl.envs.task_env import Act, TaskEnv
 from robot_rl.errors import BadInput, nearest
 from robot_rl.specs.tasks import TaskCard
 
-TASKS = ("walk", "getup")
+GOALS = {"walk": Walk, "getup": Rise, "reach": Reach}
 _STEPS_PER_FRAME, _STEPS_PER_SEGMENT = 5, 40  # of `explore`
 _LYING_SHARE = 0.35  # of its segments begin with a fall
 
 
 class Go2Task(TaskEnv):
-    """State: `SENSED`, then what is asked; action (12,): joint targets, ±1 is the card's range (rad) away.
+    """State: `SENSED`, then what is asked; action (12,), with an arm (18,): joint targets, ±1 is the card's range (rad) away.
 
     A fall ends nothing: the episode goes on, and the robot has to get up.
     """
@@ -31,11 +32,11 @@ class Go2Task(TaskEnv):
     def __init__(self, card: TaskCard, render_mode: str | None = None, size: int | None = None) -> None:
         super().__init__(card, render_mode, size)
         options = read_options(card)
-        self._body = Body(options.ground, options, card.control_rate)
         name = card.environment.partition(":")[2]
-        self._goal = Walk(card.control_rate, card.episode_length) if name == "walk" else Rise()
+        self._body = Body(options, card.control_rate, arm=name == "reach")
+        self._goal = GOALS[name](card.control_rate, card.episode_length)
         self.behaviours = self._goal.behaviours
-        check_names(card, JOINTS, self._goal.asked_names)
+        check_names(card, self._goal.asked_names, arm=name == "reach")
 
     @property
     def model(self) -> Any:
@@ -66,7 +67,7 @@ class Go2Task(TaskEnv):
 
     def behave(self, name: str, rng: np.random.Generator) -> Act:
         """Draw one of `behaviours` for a segment of an episode."""
-        return behaviours.draw(name, self._body, lambda: self._goal.asked, rng)
+        return behaviours.draw(name, self._body, self._goal, rng)
 
     def explore(self, rng: np.random.Generator) -> Iterator[None]:
         """Walk, stumble and get up at random, a third of the time after being dropped on the ground."""
@@ -95,6 +96,6 @@ class Go2Task(TaskEnv):
 def make(card: TaskCard, render_mode: str | None = None, size: int | None = None) -> Go2Task:
     """Make a card's environment; raises BadInput for a name that this family does not have."""
     name = card.environment.partition(":")[2]
-    if name not in TASKS:
-        raise BadInput(f"environment: go2 has no '{name}'.{nearest(name, TASKS)}")
+    if name not in GOALS:
+        raise BadInput(f"environment: go2 has no '{name}'.{nearest(name, GOALS)}")
     return Go2Task(card, render_mode, size)

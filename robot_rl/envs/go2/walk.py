@@ -35,9 +35,7 @@ class Walk:
         self.asked = rng.uniform(low, high)
         joints, half = STANCE + rng.uniform(-0.05, 0.05, 12), rng.uniform(-0.05, 0.05)
         turn = [np.cos(half), 0.0, 0.0, np.sin(half)]
-        qpos = body.data.qpos.copy()
-        qpos[:19] = np.concatenate([[0.0, 0.0, START_HEIGHT], turn, joints])
-        body.place(qpos, joints)
+        body.place(np.array([0.0, 0.0, START_HEIGHT, *turn]), joints)
         self._step, self._fell, self._sum = 0, False, [0.0, 0.0, 0.0]
 
     def measure(self, body: Body) -> tuple[float, bool, dict[str, Any]]:
