@@ -39,6 +39,6 @@ def feet_at(joints: np.ndarray) -> np.ndarray:
 def lifting(joints: np.ndarray) -> np.ndarray:
     """(4, 3) derivatives of the feet's heights by their own leg's joints (m/rad)."""
     y = feet_at(joints)[:, 1]
-    _, thigh, calf = joints.reshape(4, 3).T
+    hip, thigh, calf = joints.reshape(4, 3).T
     lower = LINK * np.sin(thigh + calf)
-    return np.stack([y, LINK * np.sin(thigh) + lower, lower], 1)
+    return np.stack([y, np.cos(hip) * (LINK * np.sin(thigh) + lower), np.cos(hip) * lower], 1)
