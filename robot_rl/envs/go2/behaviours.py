@@ -14,7 +14,7 @@ from robot_rl.envs.go2.trot import Gait, trot
 from robot_rl.envs.go2.walk import Walk
 from robot_rl.envs.task_env import Act
 
-_STRAY_LOW, _STRAY_HIGH = (-0.3, -0.3, -0.8), (0.9, 0.3, 0.8)  # m/s, m/s, rad/s
+_STRAY_LOW, _STRAY_HIGH = (-0.6, -0.3, -0.8), (0.6, 0.3, 0.8)  # m/s, m/s, rad/s
 _KEEP, _STUMBLE = 0.8, 0.12  # Ornstein–Uhlenbeck noise on the joint targets, in rad
 _PACE, _BOUND, _TROT = (0.0, 0.5, 0.0, 0.5), (0.0, 0.0, 0.5, 0.5), (0.0, 0.5, 0.5, 0.0)
 

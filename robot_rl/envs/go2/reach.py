@@ -70,7 +70,8 @@ class Reach:
         self._sum += distance if self._step > self._skip else 0.0
         mean = self._sum / max(self._step - self._skip, 1)
         self._aim()
-        success = self._step >= self._last and not self._fell and mean <= NEAR
+        ended = self._step >= self._last > self._skip
+        success = ended and not self._fell and mean <= NEAR
         return max(reward, 0.0), success, {"fallen": fallen, "distance": distance, "mean_distance": mean}
 
 

@@ -68,5 +68,6 @@ class Walk:
         count = max(self._step - self._skip, 1)
         mean, asked = [value / count for value in self._sum], self.asked.tolist()
         error, turn_error = hypot(mean[0] - asked[0], mean[1] - asked[1]), abs(mean[2] - asked[2])
-        success = self._step >= self._last and not self._fell and error <= NEAR and turn_error <= NEAR_TURN
+        ended = self._step >= self._last > self._skip
+        success = ended and not self._fell and error <= NEAR and turn_error <= NEAR_TURN
         return success, {"fallen": fallen, "velocity_error": error, "turn_error": turn_error}
