@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from robot_rl.envs.go2.legs import STANCE
@@ -38,7 +36,7 @@ class Body:
         self._period, self.phase = 1 / control_rate, 0.0  # s; the robot's gait clock, in strides
 
     def place(self, pose: np.ndarray, joints: np.ndarray) -> None:
-        """Put the robot at rest: the trunk's pose (7,), m and quaternion, and joints (12,); an arm at home."""
+        """Put the robot at rest: the trunk's pose (7,), m and quaternion, joints (12,), an arm at home."""
         mujoco.mj_resetDataKeyframe(self.model, self.data, 0)
         self.data.qpos[:] = np.concatenate([pose, joints, self.centre[12:]])
         self._control[:] = self.data.qpos[7:]

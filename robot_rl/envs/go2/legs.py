@@ -16,7 +16,7 @@ _LONGEST, _SHORTEST = 1.99 * LINK, 0.1  # of hip to foot, seen from the side
 
 
 def joints_for(feet: np.ndarray) -> np.ndarray:
-    """(12,) joint angles that bring the feet to (4, 3) in the legs' frames; what is out of reach is drawn in."""
+    """(12,) joint angles that bring the feet to (4, 3) in the legs' frames, or as near as they reach."""
     x, y, z = feet.T
     height = np.sqrt(np.maximum(y * y + z * z - OFFSET**2, 1e-6))
     hip = np.arctan2(z, y) - np.arctan2(-height, SIDE * OFFSET)

@@ -33,7 +33,7 @@ class Reach:
         self.asked = np.zeros(3)
 
     def begin(self, body: Body, rng: np.random.Generator) -> None:
-        """Stand at the origin, the arm at home; draw the target's speed, its side and where its circle begins."""
+        """Stand at the origin, the arm at home; draw the target's speed, side and place on its circle."""
         options = body.options
         self._speed = rng.uniform(options.forward_from, options.forward_to)  # m/s
         self._left, self._angle = rng.uniform(options.left_from, options.left_to), rng.uniform(0, 2 * pi)
@@ -78,7 +78,7 @@ class Reach:
 class ReachOut:
     """The scripted way: trot towards where the target is in comfort, and bring the gripper to it.
 
-    The arm follows damped least squares, dq = J' (J J' + damping² I)^-1 e (Wampler, 1986), from its own joints.
+    The arm follows damped least squares, dq = J' (J J' + damping² I)^-1 e (Wampler, 1986).
     """
 
     def __init__(self, body: Body, goal: Reach, legs: bool = True, arm: bool = True) -> None:
@@ -95,9 +95,7 @@ class ReachOut:
         x, y, _ = self._goal.asked
         command = np.array([np.clip(2.0 * (x - _COMFORT), -0.2, 0.6), 0.0, np.clip(1.5 * y / x, -0.5, 0.5)])
         still = np.zeros(3)
-        legs = trot(
-            self._gait, body.phase, command if self._legs else still, body.gravity, body.sensors[:3]
-        )
+        legs = trot(self._gait, body.phase, command if self._legs else still, body.gravity, body.sensors[:3])
         if self._arm:
             self._follow()
         return body.action_for(np.concatenate([legs, self._aim]))

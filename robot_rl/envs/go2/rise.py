@@ -13,8 +13,8 @@ STANDS_UP, STANDS_HEIGHT = 0.9, 0.2  # up and m
 HOLD = 0.5  # s to stand
 _TUCKED = np.array([0.0, 1.4, -2.65])  # rad
 _FASTEST = 0.3  # rad a step, so that rolling over does not become a jump
-# Rolling over: poses (hip outwards, thigh, calf; rad) of the legs above and of those below, found by search in
-# simulation. On its back, the legs push against the ground past the trunk; on its side, the lower legs do.
+# Rolling over: poses (hip outwards, thigh, calf; rad) of the legs above and of those below, found by search
+# in simulation. On its back, the legs push against the ground past the trunk; on its side, the lower legs do.
 _ROLL = 1.87  # s for two poses, half of it each
 _BACK = (
     (np.array([-0.09, 3.3, -1.98]), np.array([0.35, 2.57, -0.94])),

@@ -24,9 +24,10 @@ _LYING_SHARE = 0.35  # of its segments begin with a fall
 
 
 class Go2Task(TaskEnv):
-    """State: `SENSED`, then what is asked; action (12,), with an arm (18,): joint targets, ±1 is the card's range (rad) away.
+    """State: `SENSED`, then what is asked; action (12,), with an arm (18,): joint targets.
 
-    A fall ends nothing: the episode goes on, and the robot has to get up.
+    An action of ±1 is the card's range (rad) away from the stance. A fall ends nothing: the episode goes on,
+    and the robot has to get up.
     """
 
     def __init__(self, card: TaskCard, render_mode: str | None = None, size: int | None = None) -> None:

@@ -42,9 +42,9 @@ class Walk:
         """Reward, success and `info` of the control step that has just passed.
 
         Reward = up (exp(-|v - c|²/0.25) + 0.5 exp(-(w - c)²/0.25)) - 2 vz² - 0.05 |w_xy|² - 0.0002 |torque|²
-        - 0.01 |a - a_before|², but at least 0, with the velocity v of the IMU in the trunk's frame (m/s), the turning rate w
-        (rad/s), the command c, and how upright the trunk is, up (0 to 1; 0 where it has fallen), as is usual
-        for walking (Rudin et al., 2022, arXiv:2109.11978).
+        - 0.01 |a - a_before|², but at least 0, with the velocity v of the IMU in the trunk's frame (m/s), the
+        turning rate w (rad/s), the command c, and how upright the trunk is, up (0 to 1; 0 where it has
+        fallen), as is usual for walking (Rudin et al., 2022, arXiv:2109.11978).
         """
         spin_x, spin_y, turn, _, _, up = body.sensors[:6].tolist()
         forward, left, climb = body.sensors[30:33].tolist()

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-mujoco = pytest.importorskip("mujoco")
+pytest.importorskip("mujoco")
+import mujoco
+
 from robot_rl.envs.go2.legs import HIPS, LINK, OFFSET, SIDE, STANCE, feet_at, joints_for, lifting
 from robot_rl.envs.go2.scene import load_scene
 

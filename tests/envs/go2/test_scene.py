@@ -1,9 +1,11 @@
-"""Rough ground: drawn from the seed, within its roughness, flat at the start, and found where the robot is."""
+"""Rough ground: drawn from the seed, within its roughness, flat at the start; the camera that follows."""
 
 import numpy as np
 import pytest
 
-mujoco = pytest.importorskip("mujoco")
+pytest.importorskip("mujoco")
+import mujoco
+
 from robot_rl.envs.go2.scene import RoughGround, load_scene
 from robot_rl.envs.make import make_task
 from robot_rl.errors import BadInput
@@ -30,7 +32,9 @@ def test_height_is_what_a_ray_hits():
     ground.draw(np.random.default_rng(0))
     mujoco.mj_forward(model, data)
     for x, y in ((3.0, 1.0), (-2.0, 4.0), (5.1, -3.3)):  # on the grid's cells
-        hit = mujoco.mj_ray(model, data, np.array([x, y, 2.0]), np.array([0, 0, -1.0]), None, 1, -1, np.zeros(1, np.int32))
+        hit = mujoco.mj_ray(
+            model, data, np.array([x, y, 2.0]), np.array([0, 0, -1.0]), None, 1, -1, np.zeros(1, np.int32)
+        )
         assert ground.height(x, y) == pytest.approx(2.0 - hit, abs=1e-3)
 
 

@@ -1,4 +1,4 @@
-"""Walking: the trot follows commands, the reward by hand, the success test, latency, and what a card may say."""
+"""Walking: the trot follows commands, the reward by hand, success, latency, and what a card may say."""
 
 from math import exp
 
