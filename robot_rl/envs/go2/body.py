@@ -33,7 +33,7 @@ class Body:
         self.sensors, self.position = self.data.sensordata, self.data.qpos[:3]
         self._control, self.force = self.data.ctrl, self.data.actuator_force
         self.last = self.before = np.zeros(self.model.nu, np.float32)
-        self._period, self.phase = 1 / control_rate, 0.0  # s; the robot's gait clock, in strides
+        self.period, self.phase = 1 / control_rate, 0.0  # s; the robot's gait clock, in strides
 
     def place(self, pose: np.ndarray, joints: np.ndarray) -> None:
         """Put the robot at rest: the trunk's pose (7,), m and quaternion, joints (12,), an arm at home."""
@@ -60,7 +60,7 @@ class Body:
         if self._rest:
             mujoco.mj_step(self.model, self.data, self._rest)
         self.before, self.last = self.last, action
-        self.phase += self._period * self.options.clock_rate
+        self.phase += self.period * self.options.clock_rate
 
     def settle(self, seconds: float) -> None:
         """Let physics go on with the present targets."""

@@ -93,9 +93,9 @@ class ReachOut:
         """The next action (18,)."""
         body = self._body
         x, y, _ = self._goal.asked
-        command = np.array([np.clip(2.0 * (x - _COMFORT), -0.2, 0.6), 0.0, np.clip(1.5 * y / x, -0.5, 0.5)])
-        still = np.zeros(3)
-        legs = trot(self._gait, body.phase, command if self._legs else still, body.gravity, body.sensors[:3])
+        forward, turn = 2.0 * (x - _COMFORT), 1.5 * np.arctan2(y, max(x, 0.1))  # m/s, rad/s
+        command = np.array([np.clip(forward, -0.2, 0.6), 0.0, np.clip(turn, -0.5, 0.5)]) * self._legs
+        legs = trot(self._gait, body.phase, command, body.gravity, body.sensors[:3])
         if self._arm:
             self._follow()
         return body.action_for(np.concatenate([legs, self._aim]))

@@ -69,15 +69,15 @@ class GetUp:
         self._rolling, self._risen = 0.0, 0.0  # s
 
     def __call__(self) -> np.ndarray:
-        """(12,) joint targets (rad) of the next control step, 20 ms on."""
+        """(12,) joint targets (rad) of the next control step."""
         up = self._body.up
         if up > _BELLY_UP:
-            self._risen += 0.02
+            self._risen += self._body.period
             share = np.clip((self._risen - 0.4) / 0.6, 0.0, 1.0)
             wanted = np.tile((1 - share) * _TUCKED, 4) + share * STANCE
         else:
             self._risen = 0.0
-            self._rolling = (self._rolling + 0.02) % _ROLL
+            self._rolling = (self._rolling + self._body.period) % _ROLL
             wanted = self._roll(_ON_SIDE if up > _SIDE_UP else _BACK)
         self._targets = np.clip(wanted, self._targets - _FASTEST, self._targets + _FASTEST)
         return self._targets
