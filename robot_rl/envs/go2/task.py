@@ -91,7 +91,10 @@ class Go2Task(TaskEnv):
             "height": body.height,  # m, of the trunk over the ground
             "ahead": float(data.qpos[0]),  # m, from the start along the lane
         }
-        return {**found, "lifted": float(feet[:, 2].max() - feet[:, 2].min())}  # m, highest over lowest foot
+        found["lifted"] = float(feet[:, 2].max() - feet[:, 2].min())  # m, highest over lowest foot
+        if body.model.nu > 12:
+            found["gripper_height"] = float(data.site("arm_tip").xpos[2])  # m over flat ground
+        return found
 
 
 def make(card: TaskCard, render_mode: str | None = None, size: int | None = None) -> Go2Task:
