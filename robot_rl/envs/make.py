@@ -12,6 +12,7 @@ from robot_rl.specs.tasks import TaskCard
 FAMILIES = {
     "metaworld": "robot_rl.envs.metaworld.task",
     "robosuite": "robot_rl.envs.robosuite.task",
+    "go2": "robot_rl.envs.go2.task",
 }
 
 

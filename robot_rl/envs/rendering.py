@@ -65,11 +65,15 @@ class CardCamera:
     def aim(self, camera: Camera) -> None:
         """Look from elsewhere; pixels and hidden bodies stay."""
         self._camera.lookat[:] = camera.look_at
+        self._look_at = np.array(camera.look_at[:2])
+        self._follow = None if camera.follow is None else _body(model, camera.follow, "follow")
         self._camera.azimuth, self._camera.elevation = camera.azimuth, camera.elevation
         self._camera.distance = camera.distance
 
     def __call__(self, data: mujoco.MjData) -> np.ndarray:
         """Draw the scene as `data` holds it: (size, size, 3) uint8."""
+        if self._follow is not None:
+            self._camera.lookat[:2] = self._look_at + data.xpos[self._follow, :2]
         self._renderer.update_scene(data, self._camera, self._options)
         return self._renderer.render()
 
@@ -89,12 +93,18 @@ def _check_platform() -> None:
         )
 
 
-def _hide(model: mujoco.MjModel, body: str) -> None:
-    """Make a body's shapes invisible, which also skips them in drawing; BadInput for unknown bodies."""
+def _body(model: mujoco.MjModel, body: str, field: str) -> int:
+    """The index of a body that the camera's `field` names; BadInput for unknown bodies."""
     index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, body)
     if index < 0:
         known = [model.body(i).name for i in range(model.nbody)]
-        raise BadInput(f"camera.hide: no body '{body}' in the scene.{nearest(body, known)}")
+        raise BadInput(f"camera.{field}: no body '{body}' in the scene.{nearest(body, known)}")
+    return index
+
+
+def _hide(model: mujoco.MjModel, body: str) -> None:
+    """Make a body's shapes invisible, which also skips them in drawing; BadInput for unknown bodies."""
+    index = _body(model, body, "hide")
     model.geom_rgba[model.geom_bodyid == index, 3] = 0.0
     # A material's colour would win over the shape's own.
     model.geom_matid[model.geom_bodyid == index] = -1

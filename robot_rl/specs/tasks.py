@@ -30,6 +30,7 @@ class Camera(SpecModel):
     elevation: float
     distance: float = Field(gt=0)
     size: int = Field(64, ge=32, le=1024)  # pixels, square
+    follow: str | None = None  # the body whose place on the ground `look_at` is relative to
     hide: tuple[str, ...] = ()  # bodies out of the picture, not drawn: rendering is faster without them
 
 

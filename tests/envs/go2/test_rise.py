@@ -1,0 +1,37 @@
+"""Getting up: the scripted way works from most poses, and success means standing for half a second."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mujoco")
+from robot_rl.envs.make import make_task
+from robot_rl.specs.tasks import load_task
+
+
+def attempt(env, seed, behaviour="getup"):
+    """Whether and when an episode succeeds."""
+    env.reset(seed=seed)
+    lay = env._body.fallen
+    act = env.behave(behaviour, np.random.default_rng(seed))
+    for step in range(env.card.episode_length):
+        if env.step(act())[4]["success"]:
+            return lay, step
+    return lay, None
+
+
+def test_the_scripted_way_up_works_from_most_poses():
+    env = make_task(load_task("go2_getup"))
+    found = [attempt(env, seed) for seed in range(12)]
+    assert sum(step is not None for _, step in found) >= 10
+    assert sum(lay for lay, _ in found) >= 10
+    assert all(step is None or step >= 25 for _, step in found)
+
+
+def test_stumbling_does_not_get_up_and_standing_pays():
+    env = make_task(load_task("go2_getup"))
+    assert attempt(env, 0, "stumble")[1] is None
+    env.reset(seed=0)
+    lying = env.step(np.zeros(12))[1]
+    act = env.behave("getup", np.random.default_rng(0))
+    standing = [env.step(act())[1] for _ in range(300)][-1]
+    assert standing > 1.5 > 1.0 > lying
