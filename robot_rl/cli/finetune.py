@@ -115,6 +115,10 @@ def _finetune(config: Config, seed: int, out: Path) -> list[Point]:
     offline = load_offline(config.run)
     task = load_task(config.task or offline.spec.task)
     check_fits(offline.spec, task, config.run)
+    if len(offline.spec.state_names) < len(task.state):
+        raise BadInput(
+            f"{config.run}: its policy sees a part of the state; only one that sees all goes online"
+        )
     names = {field.name for field in fields(OnlineConfig)} & {field.name for field in fields(Config)}
     settings = replace(OnlineConfig(**{name: getattr(config, name) for name in names}), seed=seed)
     transitions = offline_transitions(config, offline) if config.mix else None

@@ -6,10 +6,10 @@ import contextlib
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -19,7 +19,7 @@ from robot_rl.errors import BadInput, nearest, need, need_installed
 if TYPE_CHECKING:
     import numpy as np
 
-    from robot_rl.data.replay import Transitions
+    from robot_rl.data.replay import Observed, Transitions
     from robot_rl.data.store import Dataset
     from robot_rl.learners.train import TrainConfig
     from robot_rl.policies.action_error import ActionError
@@ -54,6 +54,13 @@ class Config:
     """Share of the episodes, the last ones, kept aside to measure the action error on."""
     action_limits: Literal["auto", "data", "unit"] = "auto"
     """Actions range over -1 to 1 (unit) or as in the data (data); auto goes by the units of the actions."""
+    observe: tuple[str, ...] = ()
+    """What the policy sees: names of parts of the state, and image.CAMERA; default: the whole state. For
+    instance: hand_x hand_y hand_z gripper_opening image.side."""
+    encoder: str = "in-domain"
+    """What makes numbers of pictures: in-domain is the task's own image-text model, frozen (in-domain:TASK
+    where the dataset names no task; trained once on pictures of random simulator states); cnn is a small
+    network that the critic of iql trains on the data's pictures, shifted at random."""
     discount: float = 0.99
     """Weight of the next step's value; not for bc."""
     expectile: float = 0.9
@@ -126,21 +133,25 @@ def train_one(config: Config) -> None:
     _check_algorithm(config.algo)
     reward = _reward_column(config, ds)
     kept = count_kept(config.holdout, len(ds))
+    from robot_rl.cli.observing import look
     from robot_rl.learners.describe import describe_policy
 
     end = int(ds.lengths[:kept].sum())  # frames to learn from
-    transitions = before_frame(transitions_from_dataset(ds, reward), end)
-    description = describe_policy(ds, transitions.actions, reward or "", config.action_limits)
     settings = _settings(config)
+    sight = look(ds, config.observe, config.encoder, end)
+    transitions = before_frame(transitions_from_dataset(ds, reward, sight.observed), end)
+    limits, sees = config.action_limits, {"parts": sight.state_names, "images": sight.images}
+    description = describe_policy(ds, transitions.actions, reward or "", limits, **sees)
     if not (config.out / "train.jsonl").exists():
         save_config(config, config.out / "config.yaml")
     print(f"{config.dataset}: {kept} of {len(ds)} episodes to learn from, {len(transitions)} transitions")
-    if not _train(config, settings, transitions, description):
+    seen = {"encoders": sight.encoders, "pictures": sight.pictures(ds, transitions)}
+    if not _train(config, settings, transitions, description, seen):
         print(_NOT_DEPLOYABLE.format(algo=config.algo, out=config.out))
         return
     _print_result(config.out)
     if kept < len(ds):
-        _measure(config.out, ds, kept, end)
+        _measure(config.out, ds, kept, end, sight.observed)
 
 
 _NOT_DEPLOYABLE = (
@@ -170,9 +181,13 @@ def _own_settings(told: dict[str, str]) -> dict[str, object]:
 
 
 def _train(
-    config: Config, settings: TrainConfig, transitions: Transitions, description: PolicyDescription
+    config: Config,
+    settings: TrainConfig,
+    transitions: Transitions,
+    description: PolicyDescription,
+    seen: Mapping[str, Any],
 ) -> bool:
-    """Train and say whether a checkpoint came out."""
+    """Train and say whether a checkpoint came out; `seen` are encoders and pictures, for `train`."""
     with _progress(config) as advance:
         if config.algo.startswith(D3RLPY):
             from robot_rl.learners.d3rlpy_adapter import train_d3rlpy
@@ -181,7 +196,7 @@ def _train(
             return train_d3rlpy(transitions, config.out, name, settings, **more)
         from robot_rl.learners.train import train
 
-        train(transitions, config.out, settings, description=description, progress=advance)
+        train(transitions, config.out, settings, description=description, progress=advance, **seen)
         return True
 
 
@@ -264,14 +279,16 @@ def _print_result(out: Path) -> None:
         print(f"note: {head['clipped_actions']} transitions ({share:.1%}) have actions clipped to the limits")
 
 
-def _measure(out: Path, ds: Dataset, kept: int, end: int) -> None:
+def _measure(out: Path, ds: Dataset, kept: int, end: int, observed: Observed | None) -> None:
     """Print the action error on the episodes from `kept` on and write it to action_error.json."""
     from robot_rl.policies.action_error import action_errors, summary
+    from robot_rl.policies.checkpoint import load_checkpoint
     from robot_rl.policies.policy import MlpPolicy
 
-    states, actions = ds.column("observation.state"), ds.column("action")
+    seen = ds.column("observation.state") if observed is None else observed.frames
+    actions, policy = ds.column("action"), MlpPolicy(*load_checkpoint(out))
     std: np.ndarray = actions[:end].std(0, dtype="float64")
-    errors = action_errors(MlpPolicy.load(out), states[end:], actions[end:], std)
+    errors = action_errors(policy.spec, policy.act_on(seen[end:]), actions[end:], std)
     result = {"episodes": list(range(kept, len(ds))), "steps": len(actions) - end, **summary(errors)}
     (out / "action_error.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"\naction error on {len(ds) - kept} episodes kept aside, {result['steps']} steps")

@@ -187,6 +187,10 @@ class Dataset:
         blank = np.full(len(self.info.state_names), np.nan, np.float32)
         return np.stack([blank if state is None else state for state in finals])
 
+    def final_pictures(self, camera: str) -> list[np.ndarray | None]:
+        """The picture (H, W, 3) uint8 after each episode's last action, None where unknown."""
+        return [(extra.final_observation or {}).get(IMAGE + camera) for extra in self._extras]
+
     def camera(self, name: str) -> CameraSource:
         """Access to one camera's pictures; BadInput if there is no such camera."""
         if name not in self.info.cameras:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from robot_rl.envs.workers import worker_pool
 from robot_rl.specs.tasks import TaskCard
+
+if TYPE_CHECKING:
+    from robot_rl.envs.metaworld_task import MetaWorldTask
+    from robot_rl.policies.checkpoint import PolicySpec
 
 
 @dataclass(frozen=True)
@@ -60,20 +65,30 @@ def _tick(row: tuple, progress: Callable[[int], object] | None) -> tuple:
 def _episodes(work: Sequence[tuple[TaskCard, Path, int]]) -> list[tuple[int, bool, float, int]]:
     """Run episodes one after the other in this process."""
     from robot_rl.envs.metaworld_task import make_task
-    from robot_rl.policies.policy import MlpPolicy
+    from robot_rl.policies.image_policy import load_policy
 
-    policy, env = MlpPolicy.load(work[0][1]), make_task(work[0][0])
+    policy, env = load_policy(work[0][1]), make_task(work[0][0])
     rows = []
     for _, _, seed in work:
         observation, _ = env.reset(seed=seed)
         policy.reset()
         total, reached, steps, truncated = 0.0, False, 0, False
         while not (truncated or reached):
-            observation, reward, _, truncated, info = env.step(policy.act(observation))
+            action = policy.act(seen(env, observation, policy.spec))
+            observation, reward, _, truncated, info = env.step(action)
             total, reached, steps = total + reward, reached or info["success"], steps + 1
         rows.append((seed, reached, total, steps))
     env.close()
     return rows
+
+
+def seen(
+    env: MetaWorldTask, observation: Mapping[str, np.ndarray], spec: PolicySpec
+) -> dict[str, np.ndarray]:
+    """What a policy takes of a moment: its parts of the state, and the pictures of its cameras."""
+    names = [part.name for part in env.card.state]
+    state = observation["state"][[names.index(name) for name in spec.state_names]]
+    return {"state": state, **{image.key: env.render() for image in spec.images}}
 
 
 def film(
@@ -81,14 +96,16 @@ def film(
 ) -> tuple[np.ndarray, bool]:
     """Film one episode: pictures (n, size, size, 3) uint8, one in `every` steps, and whether it succeeded."""
     from robot_rl.envs.metaworld_task import make_task
-    from robot_rl.policies.policy import MlpPolicy
+    from robot_rl.policies.image_policy import load_policy
 
-    policy, env = MlpPolicy.load(checkpoint), make_task(task, size=size)
+    policy = load_policy(checkpoint)
+    # A policy that sees pictures is filmed as it sees; small pictures of a large one would look different.
+    env = make_task(task, size=policy.spec.images[0].height if policy.spec.images else size)
     observation, _ = env.reset(seed=seed)
     policy.reset()
     pictures, reached, truncated, after = [env.render().copy()], False, False, 0
     while not truncated and after < 20:  # a quarter of a second more shows that the object stays
-        observation, _, _, truncated, info = env.step(policy.act(observation))
+        observation, _, _, truncated, info = env.step(policy.act(seen(env, observation, policy.spec)))
         reached = reached or info["success"]
         after += reached
         if env.steps % every == 0:

@@ -120,17 +120,15 @@ def check(transitions: Transitions, description: PolicyDescription) -> None:
     t = transitions
     if not len(t):
         raise BadInput("there are no transitions to learn from; the dataset's episodes are too short")
-    for name, values, names in (
-        ("observations", t.observations, description.state_names),
-        ("actions", t.actions, description.action_names),
+    for name, values, size in (
+        ("observations", t.observations, description.given_size),
+        ("actions", t.actions, len(description.action_names)),
     ):
-        if values.shape[1] != len(names):
-            raise BadInput(
-                f"{name} have {values.shape[1]} numbers a step, but the description names {len(names)}"
-            )
+        if values.shape[1] != size:
+            raise BadInput(f"{name} have {values.shape[1]} numbers a step, but the description names {size}")
     for name in ("observations", "actions", "rewards", "masks", "next_observations"):
         values = getattr(t, name)
-        finite = np.isfinite(values).reshape(len(t), -1).all(1)
+        finite = np.isfinite(values).all(tuple(range(1, values.ndim)))
         if not finite.all():
             step = int(np.flatnonzero(~finite)[0])
             raise BadInput(

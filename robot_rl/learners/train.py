@@ -20,9 +20,12 @@ from robot_rl.errors import BadInput, nearest
 from robot_rl.learners.batch import Batch, TransitionTable
 from robot_rl.learners.divergence import is_finite, stop_unless_finite
 from robot_rl.learners.n_step import n_step
+from robot_rl.learners.pictures import Pictures, PictureTable
+from robot_rl.learners.pixel_iql import PixelIQL
 from robot_rl.learners.prepare import Prepared, prepare
 from robot_rl.learners.run_folder import RunFolder
 from robot_rl.policies.checkpoint import PolicyDescription, PolicySpec, save_checkpoint
+from robot_rl.policies.onnx_encoder import encoder_to_onnx
 
 __all__ = ["Learner", "PolicyDescription", "TrainConfig", "train"]
 # name -> (module, class); the class of its settings is named after it.
@@ -139,6 +142,8 @@ def train(
     config: TrainConfig,
     *,
     description: PolicyDescription,
+    encoders: Mapping[str, bytes] | None = None,
+    pictures: Pictures | None = None,
     progress: Callable[[int, str], object] | None = None,
     keep_state: bool = True,
 ) -> Path:
@@ -148,8 +153,10 @@ def train(
     and counted), and rewards are standardised, (r - mean) / max(std, 1e-6), so that a constant reward becomes
     all zeros; the first line of train.jsonl says with what numbers. Called again on a finished folder it
     returns at once, on an unfinished one it continues from the last saved state, on CPU bit for bit. A
-    finished run keeps its state, from which `online` continues, unless `keep_state` is false. `progress` is
-    told how many more updates are done, and a note. Raises BadInput for bad transitions and for a folder
+    finished run keeps its state, from which `online` continues, unless `keep_state` is false. `encoders` are
+    the ONNX files of the description's cameras, which become part of the checkpoint; `pictures` are those of
+    a camera whose encoder is learned here. `progress` is told how many more updates are done, and a note.
+    Raises BadInput for bad transitions and for a folder
     with another run, RobotRLError where training diverges.
     """
     run = RunFolder(Path(out))
@@ -159,16 +166,22 @@ def train(
         return run.root
     set_up_torch(config.threads)
     generator = torch.Generator().manual_seed(config.seed)
-    sizes = len(description.state_names), len(description.action_names)
-    learner = make_learner(config, *sizes, generator)
+    learner = _learner(config, description, generator)
     saved = run.restore(generator)
     if saved is not None:
         learner.load_state_dict(saved)
-    table = make_table(prepared.transitions, config)
+    table: TransitionTable | PictureTable = (
+        make_table(prepared.transitions, config)
+        if pictures is None
+        else PictureTable(prepared.transitions, pictures)
+    )
     _loop(learner, table, generator, config, run, progress or (lambda *_: None))
     if keep_state:
         run.save_state(learner.state_dict(), generator)
-    save_checkpoint(run.root, learner.policy_weights(), _spec(config, prepared, description))
+    if isinstance(learner, PixelIQL):
+        (image,) = description.images
+        encoders = {image.file: encoder_to_onnx(learner.encoder, image.size)}
+    save_checkpoint(run.root, learner.policy_weights(), _spec(config, prepared, description), encoders)
     if not keep_state:
         run.drop_state()
     return run.root
@@ -200,9 +213,22 @@ def slices_of(learner: Learner) -> int:
     return getattr(learner.config, "utd", 1)
 
 
+def _learner(config: TrainConfig, description: PolicyDescription, generator: torch.Generator) -> Learner:
+    """The learner for what the policy sees; raises BadInput where it cannot learn to see."""
+    actions, learned = len(description.action_names), [one for one in description.images if one.learned]
+    if not learned:
+        return make_learner(config, description.observation_size, actions, generator)
+    if config.algorithm != "iql" or config.n_step > 1 or len(description.images) > 1:
+        raise BadInput(
+            "the encoder cnn learns with iql, n_step 1 and one camera; the frozen in-domain one serves every "
+            "algorithm and several cameras"
+        )
+    return PixelIQL(description.given_size, actions, learned[0].size, settings_of(config), generator)
+
+
 def _loop(
     learner: Learner,
-    table: TransitionTable,
+    table: TransitionTable | PictureTable,
     generator: torch.Generator,
     config: TrainConfig,
     run: RunFolder,
@@ -242,11 +268,22 @@ def _head(config: TrainConfig, prepared: Prepared, description: PolicyDescriptio
 
 
 def _spec(config: TrainConfig, prepared: Prepared, description: PolicyDescription) -> PolicySpec:
+    # The features of an encoder that was learned have no scale of their own.
+    learned = description.observation_size - description.given_size
+    mean = [*prepared.state_mean.tolist(), *[0.0] * learned]
+    std = [*prepared.state_std.tolist(), *[1.0] * learned]
+    end, images = len(description.state_names), []
+    for image in description.images:
+        start, end = end, end + image.features
+        scale = {"feature_mean": tuple(mean[start:end]), "feature_std": tuple(std[start:end])}
+        images.append(image.model_copy(update=scale))
+    state = len(description.state_names)
     return PolicySpec(
-        **description.model_dump(),
+        **description.model_copy(update={"images": tuple(images)}).model_dump(),
         version=__version__,
-        state_mean=prepared.state_mean.tolist(),
-        state_std=prepared.state_std.tolist(),
+        observation_keys=(*(["state"] if state else []), *(image.key for image in images)),
+        state_mean=mean[:state],
+        state_std=std[:state],
         hidden=config.hidden,
         algorithm=config.algorithm,
         config=config.as_dict(),
