@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from robot_rl.data.replay import Observed, Transitions
     from robot_rl.data.store import Dataset
     from robot_rl.policies.image_input import ImageInput
+    from robot_rl.policies.policy import Policy
     from robot_rl.vision.bottleneck import Bottleneck
     from robot_rl.vision.keypoints import KeypointEncoder
 
 IMAGE, IN_DOMAIN, CNN = "image.", "in-domain", "cnn"
 CNN_SIZE = 64  # pixels; smaller pictures stay as they are
 FILE = "encoder-{}.onnx"
+_BATCH = 256  # frames at once
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,28 @@ def chosen(dataset: Dataset, observe: Sequence[str]) -> tuple[tuple[str, ...], t
         return names, ()
     seen = tuple(name.removeprefix(IMAGE) for name in cameras if name in observe)
     return tuple(name for name in names if name in observe), seen
+
+
+def check_algorithm(algo: str, observe: Sequence[str], encoder: str) -> None:
+    """Refuse an algorithm that cannot learn from what `observe` names, before minutes are spent; BadInput."""
+    if not any(name.startswith(IMAGE) for name in observe):
+        return
+    if algo.startswith("d3rlpy:"):
+        raise BadInput(f"--observe: {algo} learns from states alone; iql, bc, calql and rlpd from pictures")
+    if encoder == CNN and algo != "iql":
+        raise BadInput(f"--encoder: the encoder cnn learns with iql, not {algo}; in-domain serves all others")
+
+
+def recorded_actions(policy: Policy, dataset: Dataset, start: int) -> np.ndarray:
+    """What a policy would have done in each frame from `start` on, (n, A)."""
+    spec, parts = policy.spec, []
+    columns = [dataset.info.state_names.index(name) for name in spec.state_names]
+    states = dataset.column("observation.state")[:, columns]
+    for first in range(start, len(states), _BATCH):
+        rows = np.arange(first, min(first + _BATCH, len(states)))
+        pictures = {image.key: dataset.frames(image.camera, rows) for image in spec.images}
+        parts.append(policy.act({"state": states[rows], **pictures}))
+    return np.concatenate(parts)
 
 
 def _observed(frames: list[np.ndarray], finals: list[np.ndarray], known: np.ndarray) -> Observed:

@@ -19,7 +19,7 @@ from robot_rl.errors import BadInput, nearest, need, need_installed
 if TYPE_CHECKING:
     import numpy as np
 
-    from robot_rl.data.replay import Observed, Transitions
+    from robot_rl.data.replay import Transitions
     from robot_rl.data.store import Dataset
     from robot_rl.learners.train import TrainConfig
     from robot_rl.policies.action_error import ActionError
@@ -125,15 +125,16 @@ def _scored(config: Config, score: str, seed: int, out: Path) -> float:
 
 def train_one(config: Config) -> None:
     """Train, and print where the policy is and how its actions compare with recorded ones."""
+    from robot_rl.cli.observing import check_algorithm, look
     from robot_rl.data.replay import transitions_from_dataset
     from robot_rl.data.store import Dataset
 
     ds = Dataset.open(config.dataset)
     need("torch", "train")
     _check_algorithm(config.algo)
+    check_algorithm(config.algo, config.observe, config.encoder)
     reward = _reward_column(config, ds)
     kept = count_kept(config.holdout, len(ds))
-    from robot_rl.cli.observing import look
     from robot_rl.learners.describe import describe_policy
 
     end = int(ds.lengths[:kept].sum())  # frames to learn from
@@ -151,7 +152,7 @@ def train_one(config: Config) -> None:
         return
     _print_result(config.out)
     if kept < len(ds):
-        _measure(config.out, ds, kept, end, sight.observed)
+        _measure(config.out, ds, kept, end)
 
 
 _NOT_DEPLOYABLE = (
@@ -279,16 +280,15 @@ def _print_result(out: Path) -> None:
         print(f"note: {head['clipped_actions']} transitions ({share:.1%}) have actions clipped to the limits")
 
 
-def _measure(out: Path, ds: Dataset, kept: int, end: int, observed: Observed | None) -> None:
+def _measure(out: Path, ds: Dataset, kept: int, end: int) -> None:
     """Print the action error on the episodes from `kept` on and write it to action_error.json."""
+    from robot_rl.cli.observing import recorded_actions
     from robot_rl.policies.action_error import action_errors, summary
-    from robot_rl.policies.checkpoint import load_checkpoint
-    from robot_rl.policies.policy import MlpPolicy
+    from robot_rl.policies.image_policy import load_policy
 
-    seen = ds.column("observation.state") if observed is None else observed.frames
-    actions, policy = ds.column("action"), MlpPolicy(*load_checkpoint(out))
+    actions, policy = ds.column("action"), load_policy(out)
     std: np.ndarray = actions[:end].std(0, dtype="float64")
-    errors = action_errors(policy.spec, policy.act_on(seen[end:]), actions[end:], std)
+    errors = action_errors(policy.spec, recorded_actions(policy, ds, end), actions[end:], std)
     result = {"episodes": list(range(kept, len(ds))), "steps": len(actions) - end, **summary(errors)}
     (out / "action_error.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"\naction error on {len(ds) - kept} episodes kept aside, {result['steps']} steps")
