@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from robot_rl.data.replay import Transitions
+    from robot_rl.data.replay_file import ReplayFile
     from robot_rl.data.store import Dataset
     from robot_rl.learners.train import TrainConfig
     from robot_rl.policies.action_error import ActionError
@@ -61,6 +62,9 @@ class Config:
     """What makes numbers of pictures: in-domain is the task's own image-text model, frozen (in-domain:TASK
     where the dataset names no task; trained once on pictures of random simulator states); cnn is a small
     network that the critic of iql trains on the data's pictures, shifted at random."""
+    on_disk: bool = False
+    """Keep the transitions in a file of the cache folder, written once, in place of memory: for datasets
+    that are larger than memory (8 bytes a number of the state and 4 of the action a step)."""
     discount: float = 0.99
     """Weight of the next step's value; not for bc."""
     expectile: float = 0.9
@@ -140,7 +144,10 @@ def train_one(config: Config) -> None:
     end = int(ds.lengths[:kept].sum())  # frames to learn from
     settings = _settings(config)
     sight = look(ds, config.observe, config.encoder, end)
-    transitions = before_frame(transitions_from_dataset(ds, reward, sight.observed), end)
+    if config.on_disk:
+        transitions = _on_disk(config, ds, reward).first(kept)
+    else:
+        transitions = before_frame(transitions_from_dataset(ds, reward, sight.observed), end)
     limits, sees = config.action_limits, {"parts": sight.state_names, "images": sight.images}
     description = describe_policy(ds, transitions.actions, reward or "", limits, **sees)
     if not (config.out / "train.jsonl").exists():
@@ -210,6 +217,16 @@ def _progress(config: Config) -> Iterator[Callable[..., None]]:
     except KeyboardInterrupt as interrupt:
         anew = "d3rlpy's state is not saved: the same command begins anew"
         raise KeyboardInterrupt(anew if config.algo.startswith(D3RLPY) else "") from interrupt
+
+
+def _on_disk(config: Config, ds: Dataset, reward: str | None) -> ReplayFile:
+    """The transitions in a file; raises BadInput for what only memory serves."""
+    from robot_rl.data.replay_file import replay_file
+
+    if config.observe or config.algo.startswith(D3RLPY):
+        raise BadInput("--on-disk: holds whole states for our own algorithms; leave out --observe and d3rlpy")
+    with progress(ds.info.total_frames, "writing transitions", "frames") as advance:
+        return replay_file(ds, reward, advance)
 
 
 def _check_algorithm(name: str) -> None:

@@ -74,7 +74,7 @@ def transitions_from_dataset(
     last = dataset.starts + dataset.lengths - 1  # (E,)
     following = np.empty_like(states)
     following[:-1] = states[1:]
-    finals, known = _finals(dataset) if observed is None else (observed.finals, observed.known)
+    finals, known = final_states(dataset) if observed is None else (observed.finals, observed.known)
     following[last] = states[last]
     if finals is not None:
         following[last[known]] = finals[known]
@@ -96,7 +96,7 @@ def transitions_from_dataset(
     return Transitions(*arrays, len(lost))
 
 
-def _finals(dataset: Dataset) -> tuple[np.ndarray | None, np.ndarray]:
+def final_states(dataset: Dataset) -> tuple[np.ndarray | None, np.ndarray]:
     """The states (E, S) after each episode's last action, and which of them are known (E,) bool."""
     finals = dataset.final_states()
     known = np.zeros(len(dataset), bool) if finals is None else np.isfinite(finals).all(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from robot_rl.data.episode import IMAGE, Episode, Frames
 from robot_rl.data.extras import EpisodeExtra, read_extras
 from robot_rl.data.images import CameraSource, open_camera
 from robot_rl.data.info import DatasetInfo, check_is_dataset, read_episodes, read_info
-from robot_rl.data.tables import read_table, read_tasks, to_numpy
+from robot_rl.data.tables import iter_table, read_table, read_tasks, to_numpy
 from robot_rl.data.video import VideoPool
 from robot_rl.errors import BadInput, nearest
 
@@ -124,6 +124,21 @@ class Dataset:
                 f"{self.lengths.sum()}; fetch or import the dataset again"
             )
         return self._shaped(name, values)
+
+    def iter_columns(self, names: Sequence[str], rows: int) -> Iterator[list[np.ndarray]]:
+        """Several columns, at most `rows` frames at a time, where a whole one would not fit into memory.
+
+        Each is (n,) or (n, K), as in `column`. BadInput for a dataset whose files are not in order.
+        """
+        if not self._in_order:
+            raise BadInput(f"{self.root}: its data files do not hold the frames in order; import it again")
+        for path in self.data_files:
+            for table in iter_table(path, names, rows):
+                where = f"{path}: column"
+                yield [
+                    self._shaped(name, to_numpy(table.column(k), f"{where} '{name}'"))
+                    for k, name in enumerate(names)
+                ]
 
     def _check_finite(self, name: str, values: np.ndarray) -> None:
         finite = np.isfinite(values.reshape(len(values), -1)).all(1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_rl.data.replay import Transitions
+from robot_rl.data.replay_file import ReplayFile
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import PolicyDescription
 from robot_rl.policies.policy import normalise
@@ -74,7 +75,8 @@ class Scaler:
 class Prepared:
     """Transitions ready to learn from, and what was done to them."""
 
-    transitions: Transitions  # states and rewards standardised, actions within ±ACTION_BOUND
+    transitions: Transitions | ReplayFile  # states and rewards standardised, actions within ±ACTION_BOUND;
+    # those of a file are brought to that scale when they are drawn
     scaler: Scaler
     clipped_actions: int  # transitions with at least one action beyond the limits
     data_hash: str  # of the transitions as they came
@@ -101,18 +103,49 @@ class Prepared:
 
 
 def prepare(
-    transitions: Transitions, description: PolicyDescription, scaler: Scaler | None = None
+    transitions: Transitions | ReplayFile, description: PolicyDescription, scaler: Scaler | None = None
 ) -> Prepared:
     """Standardise states and rewards and normalise actions to the limits; raises BadInput for bad data.
 
     Rewards become (r - mean) / max(std, 1e-6), so that a constant reward becomes all zeros. Actions beyond
     the limits are clipped to them and counted. With `scaler`, the scale is that of earlier data.
     """
+    if isinstance(transitions, ReplayFile):
+        return Prepared(transitions, *measure_file(transitions, description), transitions.source)
     check(transitions, description)
     scaler = scaler or Scaler.measure(transitions, description)
     actions = normalise(transitions.actions, scaler.action_low, scaler.action_high)
     beyond = (np.abs(actions) > 1 + 1e-6).any(1)
     return Prepared(scaler.apply(transitions), scaler, int(beyond.sum()), data_hash(transitions))
+
+
+def measure_file(file: ReplayFile, description: PolicyDescription) -> tuple[Scaler, int]:
+    """The scale of a file's transitions, as `Scaler.measure` has it, and how many have clipped actions.
+
+    Two passes over the file, in double precision, some rows at a time. Raises BadInput where there are none.
+    """
+    if not len(file):
+        raise BadInput("there are no transitions to learn from; the dataset's episodes are too short")
+    low, high = np.float32(description.action_low), np.float32(description.action_high)
+    state, columns = slice(file.state_size, 2 * file.state_size), 2 * file.state_size + file.action_size
+    first = file.rows[0].astype(np.float64)
+    total, squares, clipped = 0.0, 0.0, 0
+    for rows in file.chunks():
+        shifted = rows - first  # so that squares lose no digits, and a constant gives exact zeros
+        total, squares = total + shifted.sum(0), squares + np.square(shifted).sum(0)
+        actions = normalise(rows[:, state.stop : columns], low, high)
+        clipped += int((np.abs(actions) > 1 + 1e-6).any(1).sum())
+    mean = total / len(file)
+    std = np.sqrt(np.maximum(squares / len(file) - np.square(mean), 0))
+    mean += first
+    return Scaler(
+        mean[state].astype(np.float32),
+        (std[state] + STD_FLOOR).astype(np.float32),
+        low,
+        high,
+        float(mean[columns]),
+        max(float(std[columns]), REWARD_STD_FLOOR),
+    ), clipped
 
 
 def check(transitions: Transitions, description: PolicyDescription) -> None:

@@ -16,9 +16,11 @@ from torch import Tensor
 
 from robot_rl import __version__
 from robot_rl.data.replay import Transitions
+from robot_rl.data.replay_file import ReplayFile
 from robot_rl.errors import BadInput, nearest
 from robot_rl.learners.batch import Batch, TransitionTable
 from robot_rl.learners.divergence import is_finite, stop_unless_finite
+from robot_rl.learners.file_table import FileTable
 from robot_rl.learners.n_step import n_step
 from robot_rl.learners.pictures import Pictures, PictureTable
 from robot_rl.learners.pixel_iql import PixelIQL
@@ -137,7 +139,7 @@ def _classes(algorithm: str) -> tuple[type, type]:
 
 
 def train(
-    transitions: Transitions,
+    transitions: Transitions | ReplayFile,
     out: Path,
     config: TrainConfig,
     *,
@@ -156,10 +158,11 @@ def train(
     finished run keeps its state, from which `online` continues, unless `keep_state` is false. `encoders` are
     the ONNX files of the description's cameras, which become part of the checkpoint; `pictures` are those of
     a camera whose encoder is learned here. `progress` is told how many more updates are done, and a note.
-    Raises BadInput for bad transitions and for a folder
-    with another run, RobotRLError where training diverges.
+    Raises BadInput for bad transitions, for an algorithm that they do not serve, and for a folder with
+    another run, RobotRLError where training diverges.
     """
     run = RunFolder(Path(out))
+    _check_serves(config, transitions, description)
     prepared = prepare(transitions, description)
     run.begin(_head(config, prepared, description))
     if run.finished:
@@ -170,11 +173,7 @@ def train(
     saved = run.restore(generator)
     if saved is not None:
         learner.load_state_dict(saved)
-    table: TransitionTable | PictureTable = (
-        make_table(prepared.transitions, config)
-        if pictures is None
-        else PictureTable(prepared.transitions, pictures)
-    )
+    table = _table(prepared, config, pictures)
     _loop(learner, table, generator, config, run, progress or (lambda *_: None))
     if keep_state:
         run.save_state(learner.state_dict(), generator)
@@ -208,27 +207,51 @@ def make_table(transitions: Transitions, config: TrainConfig) -> TransitionTable
     return TransitionTable(n_step(transitions, config.n_step, config.discount))
 
 
+def _check_serves(
+    config: TrainConfig, transitions: Transitions | ReplayFile, description: PolicyDescription
+) -> None:
+    """Raise BadInput for an algorithm that cannot learn to see, or from a file."""
+    whole_episodes = config.algorithm in NEEDS_RETURNS or config.n_step > 1
+    if isinstance(transitions, ReplayFile) and whole_episodes:
+        raise BadInput(
+            f"transitions on disk serve iql, bc and rlpd with n_step 1, not {config.algorithm} with n_step "
+            f"{config.n_step}, which looks at whole episodes; keep them in memory"
+        )
+    learns = any(image.learned for image in description.images)
+    if learns and (config.algorithm != "iql" or config.n_step > 1 or len(description.images) > 1):
+        raise BadInput(
+            "the encoder cnn learns with iql, n_step 1 and one camera; the frozen in-domain one serves every "
+            "algorithm and several cameras"
+        )
+
+
+def _table(
+    prepared: Prepared, config: TrainConfig, pictures: Pictures | None
+) -> TransitionTable | FileTable | PictureTable:
+    """What batches are drawn from."""
+    if pictures is not None:
+        return PictureTable(prepared.transitions, pictures)
+    if isinstance(prepared.transitions, Transitions):
+        return make_table(prepared.transitions, config)
+    return FileTable(prepared.transitions, prepared.scaler)
+
+
 def slices_of(learner: Learner) -> int:
     """How many slices of batch_size rows the learner takes in one update; RLPD takes `utd` of them."""
     return getattr(learner.config, "utd", 1)
 
 
 def _learner(config: TrainConfig, description: PolicyDescription, generator: torch.Generator) -> Learner:
-    """The learner for what the policy sees; raises BadInput where it cannot learn to see."""
+    """The learner for what the policy sees."""
     actions, learned = len(description.action_names), [one for one in description.images if one.learned]
     if not learned:
         return make_learner(config, description.observation_size, actions, generator)
-    if config.algorithm != "iql" or config.n_step > 1 or len(description.images) > 1:
-        raise BadInput(
-            "the encoder cnn learns with iql, n_step 1 and one camera; the frozen in-domain one serves every "
-            "algorithm and several cameras"
-        )
     return PixelIQL(description.given_size, actions, learned[0].size, settings_of(config), generator)
 
 
 def _loop(
     learner: Learner,
-    table: TransitionTable | PictureTable,
+    table: TransitionTable | FileTable | PictureTable,
     generator: torch.Generator,
     config: TrainConfig,
     run: RunFolder,

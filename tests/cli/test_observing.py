@@ -1,4 +1,4 @@
-"""`robot-rl train --observe`: from a dataset to a policy that sees, run in simulation, and what is refused."""
+"""`robot-rl train --observe`: from a dataset to a policy that sees, in simulation, and what is refused."""
 
 import json
 
@@ -28,7 +28,7 @@ def test_a_policy_that_sees_runs_in_simulation(collected, tiny_judge, tmp_path, 
     spec = load_spec(out)
     assert spec.state_names == HAND and spec.observation_keys == ("state", "image.side")
     (image,) = spec.images
-    assert (image.camera, image.height, image.size, image.features) == ("side", 64, 64, 32)
+    assert (image.camera, image.height, image.size, image.features) == ("side", 64, 64, 16)
     assert "principal components of places of feature maps" in image.encoder and not image.learned
     assert "action error on 1 episodes kept aside" in capsys.readouterr().out
     dataset = Dataset.open(collected)
@@ -40,7 +40,7 @@ def test_a_policy_that_sees_runs_in_simulation(collected, tiny_judge, tmp_path, 
     action = policy.act({"state": state, "image.side": picture})
     np.testing.assert_allclose(action, policy._head.act_on(seen), atol=1e-4)
     transitions = transitions_from_dataset(dataset, "next.reward", sight.observed)
-    assert len(transitions) == 60 and transitions.observations.shape == (60, 36)
+    assert len(transitions) == 60 and transitions.observations.shape == (60, 20)
     np.testing.assert_array_equal(transitions.next_observations[3], sight.observed.frames[4])
     final = dataset.final_pictures("side")[0]
     after = policy._eyes[0][1].run(None, {"pictures": final[None]})[0][0]
