@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from robot_rl.cli.common import progress, save_config, table
+from robot_rl.cli.common import plain, progress, save_config, table
+from robot_rl.cli.sinks import open_sinks
 from robot_rl.errors import BadInput, nearest, need, need_installed
 
 if TYPE_CHECKING:
@@ -79,6 +80,10 @@ class Config:
     """Updates between lines of the log."""
     save_every: int = 2000
     """Updates between saves of the state that a killed run continues from."""
+    tensorboard: bool = False
+    """Write the log for TensorBoard as well (extra: tensorboard); not for d3rlpy."""
+    wandb: bool = False
+    """Send the log to Weights & Biases as well (extra: wandb); WANDB_MODE=offline keeps it in the folder."""
     threads: int = 1
     """Processor threads; small networks are fastest with 1."""
     n_step: int = 1
@@ -137,6 +142,9 @@ def train_one(config: Config) -> None:
     need("torch", "train")
     _check_algorithm(config.algo)
     check_algorithm(config.algo, config.observe, config.encoder)
+    for name in ("tensorboard", "wandb"):
+        if getattr(config, name):
+            need_installed(name, name)
     reward = _reward_column(config, ds)
     kept = count_kept(config.holdout, len(ds))
     from robot_rl.learners.describe import describe_policy
@@ -204,7 +212,10 @@ def _train(
             return train_d3rlpy(transitions, config.out, name, settings, **more)
         from robot_rl.learners.train import train
 
-        train(transitions, config.out, settings, description=description, progress=advance, **seen)
+        also = {"tensorboard": config.tensorboard, "wandb": config.wandb}
+        with open_sinks(config.out, plain(config), **also) as log:
+            more = {"description": description, "progress": advance, "log": log}
+            train(transitions, config.out, settings, **more, **seen)
         return True
 
 

@@ -32,13 +32,22 @@ class Scaler:
 
     @classmethod
     def measure(cls, transitions: Transitions, description: PolicyDescription) -> Scaler:
-        """The scale on which `transitions` have mean 0 and std 1, with the description's action limits."""
+        """The scale on which `transitions` have mean 0 and std 1, with the description's action limits.
+
+        The features of one camera share one scale: a component that hardly moves stays small.
+        """
         t = transitions
+        std = t.observations.std(0, dtype=np.float64)
+        end = len(description.state_names)
+        for image in description.images:
+            start, end = end, end + image.features
+            if not image.learned:
+                std[start:end] = np.sqrt(np.square(std[start:end]).mean())
         # Measured from the first reward: then a constant reward gives exact zeros, whatever its rounding.
         shifted = t.rewards.astype(np.float64) - float(t.rewards[0])
         return cls(
             t.observations.mean(0, dtype=np.float64).astype(np.float32),
-            (t.observations.std(0, dtype=np.float64) + STD_FLOOR).astype(np.float32),
+            (std + STD_FLOOR).astype(np.float32),
             np.float32(description.action_low),
             np.float32(description.action_high),
             float(shifted.mean()) + float(t.rewards[0]),

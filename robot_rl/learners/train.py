@@ -147,6 +147,7 @@ def train(
     encoders: Mapping[str, bytes] | None = None,
     pictures: Pictures | None = None,
     progress: Callable[[int, str], object] | None = None,
+    log: Callable[[Mapping[str, float]], object] | None = None,
     keep_state: bool = True,
 ) -> Path:
     """Train on transitions and write the checkpoint folder `out`, which is returned.
@@ -157,7 +158,8 @@ def train(
     returns at once, on an unfinished one it continues from the last saved state, on CPU bit for bit. A
     finished run keeps its state, from which `online` continues, unless `keep_state` is false. `encoders` are
     the ONNX files of the description's cameras, which become part of the checkpoint; `pictures` are those of
-    a camera whose encoder is learned here. `progress` is told how many more updates are done, and a note.
+    a camera whose encoder is learned here. `progress` is told how many more updates are done, and a note;
+    `log` gets every line of train.jsonl after the first.
     Raises BadInput for bad transitions, for an algorithm that they do not serve, and for a folder with
     another run, RobotRLError where training diverges.
     """
@@ -174,7 +176,8 @@ def train(
     if saved is not None:
         learner.load_state_dict(saved)
     table = _table(prepared, config, pictures)
-    _loop(learner, table, generator, config, run, progress or (lambda *_: None))
+    heard = progress or (lambda *_: None), log or (lambda _: None)
+    _loop(learner, table, generator, config, run, *heard)
     if keep_state:
         run.save_state(learner.state_dict(), generator)
     if isinstance(learner, PixelIQL):
@@ -256,6 +259,7 @@ def _loop(
     config: TrainConfig,
     run: RunFolder,
     progress: Callable[[int, str], object],
+    log: Callable[[Mapping[str, float]], object],
 ) -> None:
     """Update until the last step, logging and saving on the way."""
     progress(learner.step, "")
@@ -269,7 +273,9 @@ def _loop(
         if logs:
             row = {name: float(value.detach().mean()) for name, value in info.items()}
             rate = (learner.step - since) / (time.perf_counter() - start)
-            run.log({"step": learner.step, **row, "updates_per_s": round(rate, 1)})
+            line = {"step": learner.step, **row, "updates_per_s": round(rate, 1)}
+            run.log(line)
+            log(line)
             progress(learner.step - since, f"actor loss {row['actor_loss']:.3g}")
             since, start = learner.step, time.perf_counter()
         if learner.step % config.save_every == 0 and learner.step < config.steps:

@@ -71,13 +71,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--folder", type=Path, default=None, help="kept and continued; else a temporary one")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--cnn-steps", type=int, default=4000, help="updates of the one that learns to see")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="image-policy-"))
     start, seeds = time.monotonic(), range(1 if options.quick else options.seeds)
     dataset = collected(TASK, "medium", DATASET_SEED, folder, 10 if options.quick else None)
-    steps = 200 if options.quick else 15_000
+    steps = 200 if options.quick else 8000
     rows: list[Row] = []
     for algo in ("iql", "bc"):
         arms = {sight: Arm(f"{algo}-{sight}", algo, seen, steps) for sight, seen in SIGHTS.items()}
