@@ -86,6 +86,8 @@ class Config:
     """Send the log to Weights & Biases as well (extra: wandb); WANDB_MODE=offline keeps it in the folder."""
     threads: int = 1
     """Processor threads; small networks are fastest with 1."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """cuda trains iql and bc on a GPU, each update captured as one CUDA graph."""
     n_step: int = 1
     """Rewards that are summed before the value of what follows is trusted; not for calql and d3rlpy."""
     settings: dict[str, str] = field(default_factory=dict)
@@ -140,8 +142,11 @@ def train_one(config: Config) -> None:
 
     ds = Dataset.open(config.dataset)
     need("torch", "train")
+    from robot_rl.learners.cuda_graph import checked_device
+
     _check_algorithm(config.algo)
     check_algorithm(config.algo, config.observe, config.encoder)
+    checked_device(config.device, config.algo)
     for name in ("tensorboard", "wandb"):
         if getattr(config, name):
             need_installed(name, name)

@@ -30,12 +30,17 @@ class FlatAdam:
 
     def __init__(self, flats: Mapping[str, Tensor], learning_rate: float):
         self.flats = dict(flats)
+        on_gpu = any(flat.is_cuda for flat in self.flats.values())
+        # A captured update reads its learning rate and its step from the GPU's memory, not from the host's.
         groups = [{"params": [flat]} for flat in self.flats.values()]
-        self._adam = torch.optim.Adam(groups, lr=learning_rate, fused=True)
+        if on_gpu:
+            for group in groups:
+                group["lr"] = torch.tensor(learning_rate, device=group["params"][0].device)
+        self._adam = torch.optim.Adam(groups, lr=learning_rate, fused=True, capturable=on_gpu)
         # Adam would make these at its first step, but resuming needs them before.
         for flat in self.flats.values():
             self._adam.state[flat] = {
-                "step": torch.zeros((), dtype=torch.float32),
+                "step": torch.zeros((), dtype=torch.float32, device=flat.device),
                 "exp_avg": torch.zeros_like(flat),
                 "exp_avg_sq": torch.zeros_like(flat),
             }
@@ -43,7 +48,11 @@ class FlatAdam:
 
     def set_learning_rate(self, name: str, value: float) -> None:
         """Set the learning rate of one flat tensor from now on."""
-        self._groups[name]["lr"] = value
+        group = self._groups[name]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(value)
+        else:
+            group["lr"] = value
 
     def minimise(self, loss: Tensor) -> None:
         """Take one step down the gradient of `loss`."""

@@ -19,6 +19,7 @@ from robot_rl.data.replay import Transitions
 from robot_rl.data.replay_file import ReplayFile
 from robot_rl.errors import BadInput, nearest
 from robot_rl.learners.batch import Batch, TransitionTable
+from robot_rl.learners.cuda_graph import CapturedUpdate, checked_device
 from robot_rl.learners.divergence import is_finite, stop_unless_finite
 from robot_rl.learners.file_table import FileTable
 from robot_rl.learners.n_step import n_step
@@ -84,6 +85,7 @@ class TrainConfig:
     log_every: int = 100  # updates
     save_every: int = 2000  # updates
     threads: int = 1  # of torch, in this process from now on
+    device: str = "cpu"  # or "cuda", for iql and bc
     n_step: int = 1  # rewards summed before the value of what follows is trusted
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -108,7 +110,11 @@ class TrainConfig:
     def as_dict(self) -> dict[str, Any]:
         """All fields for JSON; newer ones only where they are set, so that older runs are known again."""
         values = {**dataclasses.asdict(self), "settings": dict(self.settings)}
-        unset = [name for name, default in (("n_step", 1), ("settings", {})) if values[name] == default]
+        unset = [
+            name
+            for name, default in (("n_step", 1), ("settings", {}), ("device", "cpu"))
+            if values[name] == default
+        ]
         return {name: value for name, value in values.items() if name not in unset}
 
 
@@ -164,6 +170,7 @@ def train(
     another run, RobotRLError where training diverges.
     """
     run = RunFolder(Path(out))
+    device = checked_device(config.device, config.algorithm)
     _check_serves(config, transitions, description)
     prepared = prepare(transitions, description)
     run.begin(_head(config, prepared, description))
@@ -171,11 +178,13 @@ def train(
         return run.root
     set_up_torch(config.threads)
     generator = torch.Generator().manual_seed(config.seed)
-    learner = _learner(config, description, generator)
+    learner = _learner(config, description, generator, device)
     saved = run.restore(generator)
     if saved is not None:
         learner.load_state_dict(saved)
     table = _table(prepared, config, pictures)
+    if device.type == "cuda":
+        table = table.to(device)
     heard = progress or (lambda *_: None), log or (lambda _: None)
     _loop(learner, table, generator, config, run, *heard)
     if keep_state:
@@ -196,11 +205,17 @@ def set_up_torch(threads: int) -> None:
 
 
 def make_learner(
-    config: TrainConfig, state_size: int, action_size: int, generator: torch.Generator, **changes: Any
+    config: TrainConfig,
+    state_size: int,
+    action_size: int,
+    generator: torch.Generator,
+    device: torch.device | str = "cpu",
+    **changes: Any,
 ) -> Learner:
     """The learner that `config` asks for, with fresh weights; `changes` as in `settings_of`."""
-    settings = settings_of(config, **changes)
-    return _classes(config.algorithm)[0](state_size, action_size, settings, generator)
+    settings, cls = settings_of(config, **changes), _classes(config.algorithm)[0]
+    where = () if torch.device(device).type == "cpu" else (device,)
+    return cls(state_size, action_size, settings, generator, *where)
 
 
 def make_table(transitions: Transitions, config: TrainConfig) -> TransitionTable:
@@ -215,12 +230,14 @@ def _check_serves(
 ) -> None:
     """Raise BadInput for an algorithm that cannot learn to see, or from a file."""
     whole_episodes = config.algorithm in NEEDS_RETURNS or config.n_step > 1
+    learns = any(image.learned for image in description.images)
+    if config.device == "cuda" and (learns or isinstance(transitions, ReplayFile)):
+        raise BadInput("--device: cuda serves transitions in memory, without the encoder cnn; use cpu")
     if isinstance(transitions, ReplayFile) and whole_episodes:
         raise BadInput(
             f"transitions on disk serve iql, bc and rlpd with n_step 1, not {config.algorithm} with n_step "
             f"{config.n_step}, which looks at whole episodes; keep them in memory"
         )
-    learns = any(image.learned for image in description.images)
     if learns and (config.algorithm != "iql" or config.n_step > 1 or len(description.images) > 1):
         raise BadInput(
             "the encoder cnn learns with iql, n_step 1 and one camera; the frozen in-domain one serves every "
@@ -244,11 +261,13 @@ def slices_of(learner: Learner) -> int:
     return getattr(learner.config, "utd", 1)
 
 
-def _learner(config: TrainConfig, description: PolicyDescription, generator: torch.Generator) -> Learner:
+def _learner(
+    config: TrainConfig, description: PolicyDescription, generator: torch.Generator, device: torch.device
+) -> Learner:
     """The learner for what the policy sees."""
     actions, learned = len(description.action_names), [one for one in description.images if one.learned]
     if not learned:
-        return make_learner(config, description.observation_size, actions, generator)
+        return make_learner(config, description.observation_size, actions, generator, device)
     return PixelIQL(description.given_size, actions, learned[0].size, settings_of(config), generator)
 
 
@@ -264,12 +283,15 @@ def _loop(
     """Update until the last step, logging and saving on the way."""
     progress(learner.step, "")
     since, start, size = learner.step, time.perf_counter(), config.batch_size * slices_of(learner)
+    on_gpu = config.device == "cuda"
+    captured = CapturedUpdate(learner, table, size, torch.device("cuda")) if on_gpu else None
     while learner.step < config.steps:
-        batch = table.sample(size, generator)
-        info = learner.update(batch)
+        indices = torch.randint(len(table), (size,), generator=generator)
+        info = captured(indices) if captured else learner.update(table.rows(indices))
         logs = learner.step % config.log_every == 0 or learner.step == config.steps
-        if logs or not is_finite(info):
-            stop_unless_finite(info, learner, batch, run.root)
+        # A look at a value makes the host wait for the GPU, so there it is taken with the log's lines.
+        if logs or not (on_gpu or is_finite(info)):
+            stop_unless_finite(info, learner, table.rows(indices.to(config.device)), run.root)
         if logs:
             row = {name: float(value.detach().mean()) for name, value in info.items()}
             rate = (learner.step - since) / (time.perf_counter() - start)
