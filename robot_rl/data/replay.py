@@ -70,6 +70,7 @@ def transitions_from_dataset(
     An episode's last step leads to its final observation. Without one it is kept if the episode terminated
     (its mask is 0, so what follows does not matter) and dropped otherwise.
     """
+    dataset.load(layout.STATE, layout.ACTION, *([] if reward_column is None else [reward_column]))
     states = dataset.column(layout.STATE) if observed is None else observed.frames
     last = dataset.starts + dataset.lengths - 1  # (E,)
     following = np.empty_like(states)
