@@ -102,12 +102,13 @@ print(len(episodes))
 
 def test_columns_read_together_are_those_read_singly(tiny_dataset: Dataset, monkeypatch) -> None:
     together, reads = Dataset.open(tiny_dataset.root), []
+    expected = {name: tiny_dataset.column(name) for name in ("observation.state", "action")}
     read = store.read_table
     monkeypatch.setattr(store, "read_table", lambda path, names: reads.append(names) or read(path, names))
     together.load("observation.state", "action")
     together.load("action")
-    for name in ("observation.state", "action"):
-        np.testing.assert_array_equal(together.column(name), tiny_dataset.column(name))
+    for name, values in expected.items():
+        np.testing.assert_array_equal(together.column(name), values)
     assert reads == [["observation.state", "action", "index"]]
     with pytest.raises(BadInput, match="has no column 'actio'"):
         together.load("actio")
