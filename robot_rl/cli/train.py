@@ -87,7 +87,7 @@ class Config:
     threads: int = 1
     """Processor threads; small networks are fastest with 1."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """cuda trains iql and bc on a GPU, each update captured as one CUDA graph; not yet tried on a real one."""
+    """cuda trains iql and bc on a GPU, each update captured as a CUDA graph; not yet tried on a real one."""
     n_step: int = 1
     """Rewards that are summed before the value of what follows is trusted; not for calql and d3rlpy."""
     settings: dict[str, str] = field(default_factory=dict)
