@@ -65,6 +65,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "ray": {"cli"},
     "onnx": {"policies/onnx_export.py"},
     "onnxruntime": {"policies/onnx_policy.py"},
+    "wandb": {"cli/sinks.py"},
     "tyro": {"cli"},
     "rich": {"cli"},
 }

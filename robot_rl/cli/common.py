@@ -28,7 +28,7 @@ def save_config(config: Any, path: str | Path) -> None:
 
     path = Path(path)
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    content = {_SAVED_BY: {"robot_rl": __version__, "date": date}} | _plain(config)
+    content = {_SAVED_BY: {"robot_rl": __version__, "date": date}} | plain(config)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
@@ -48,14 +48,14 @@ def load_config(cls: type[Config], path: str | Path) -> Config:
     return _build(cls, content, f"{path}: ")
 
 
-def _plain(value: Any) -> Any:
-    """Turn a config's values into what plain YAML can say."""
+def plain(value: Any) -> Any:
+    """Turn a config's values into what plain YAML and JSON can say."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Enum):
         return value.value
     return str(value) if isinstance(value, PurePath) else value

@@ -94,15 +94,22 @@ def success_text(success: Sequence[bool], steps: Sequence[int], first_seed: int)
 
 
 def check_fits(spec, task, run: Path) -> None:
-    """Refuse a policy whose state or action is not the task's, by the name of the part."""
+    """Refuse a policy that acts otherwise than the task or sees what it does not have, by name."""
     from robot_rl.errors import BadInput
 
-    for field, found, wanted in (
-        ("state_names", spec.state_names, [part.name for part in task.state]),
-        ("action_names", spec.action_names, [part.name for part in task.actions]),
-    ):
-        if list(found) != wanted:
-            raise BadInput(f"{run}/policy.json: {field} is {list(found)}, but task {task.name} has {wanted}")
+    found, wanted = list(spec.action_names), [part.name for part in task.actions]
+    if found != wanted:
+        raise BadInput(f"{run}/policy.json: action_names is {found}, but task {task.name} has {wanted}")
+    found, known = list(spec.state_names), [part.name for part in task.state]
+    if not set(found) <= set(known):
+        raise BadInput(f"{run}/policy.json: state_names is {found}, but task {task.name} has {known}")
+    camera = task.camera
+    for image in spec.images:
+        if (image.camera, image.height, image.width) != (camera.name, camera.size, camera.size):
+            raise BadInput(
+                f"{run}/policy.json: images has camera '{image.camera}' of {image.height}x{image.width} "
+                f"pixels, but task {task.name} has '{camera.name}' of {camera.size}x{camera.size}"
+            )
 
 
 def save_film(task, run: Path, seed: int, path: Path, randomise: bool = False) -> bool:

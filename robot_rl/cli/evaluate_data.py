@@ -132,7 +132,9 @@ def _action_error(run: Path, chosen: _Episodes) -> dict[str, Any]:
 
     states, actions = (chosen.dataset.column(name) for name in ("observation.state", "action"))
     std = actions.std(0, dtype="float64")
-    errors = action_errors(MlpPolicy.load(run), states[chosen.frame :], actions[chosen.frame :], std)
+    policy = MlpPolicy.load(run)
+    chose = policy.act(states[chosen.frame :])
+    errors = action_errors(policy.spec, chose, actions[chosen.frame :], std)
     return {"steps": len(actions) - chosen.frame, **summary(errors)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from robot_rl.cli.common import progress, save_config
-from robot_rl.errors import BadInput, need
+from robot_rl.cli.common import plain, progress, save_config
+from robot_rl.cli.sinks import open_sinks
+from robot_rl.errors import BadInput, need, need_installed
 
 if TYPE_CHECKING:
     from robot_rl.data.replay import Transitions
@@ -74,6 +75,8 @@ class Config:
     """Environment steps after which the next end of an episode saves all that a killed run continues from."""
     tensorboard: bool = False
     """Write the log for TensorBoard as well (extra: tensorboard)."""
+    wandb: bool = False
+    """Send the log to Weights & Biases as well (extra: wandb); WANDB_MODE=offline keeps it in the folder."""
     threads: int = 1
     """Processor threads; small networks are fastest with 1."""
 
@@ -82,8 +85,9 @@ def main(config: Config) -> None:
     """Fine-tune, and print success before and after with its interval and where the policy is."""
     need("torch", "sim")
     out = config.out or config.run / "online"
-    if config.tensorboard:
-        need("tensorboard", "tensorboard")
+    for name in ("tensorboard", "wandb"):
+        if getattr(config, name):
+            need_installed(name, name)
     if config.episodes < 1:
         raise BadInput(f"--episodes: must be at least 1, not {config.episodes}")
     if config.seeds == 1:
@@ -106,7 +110,6 @@ def _finetune(config: Config, seed: int, out: Path) -> list[Point]:
     """Do or continue one run; returns its evaluations."""
     from robot_rl.cli.evaluate import check_fits
     from robot_rl.envs.make import make_task
-    from robot_rl.learners.finetune import finetune
     from robot_rl.learners.offline_run import load_offline
     from robot_rl.learners.online import OnlineConfig, OnlineLearner
     from robot_rl.report.learning_curve import write_learning_curve
@@ -115,24 +118,44 @@ def _finetune(config: Config, seed: int, out: Path) -> list[Point]:
     offline = load_offline(config.run)
     task = load_task(config.task or offline.spec.task)
     check_fits(offline.spec, task, config.run)
+    if len(offline.spec.state_names) < len(task.state):
+        raise BadInput(
+            f"{config.run}: its policy sees a part of the state; only one that sees all goes online"
+        )
     names = {field.name for field in fields(OnlineConfig)} & {field.name for field in fields(Config)}
     settings = replace(OnlineConfig(**{name: getattr(config, name) for name in names}), seed=seed)
     transitions = offline_transitions(config, offline) if config.mix else None
     env, judged = make_task(task), make_task(task)
     reward = None if config.reward == "true" else learned_reward(Path(config.reward), env)
     about = {"task": task.name, "reward": config.reward}
-    sink = _tensorboard(out) if config.tensorboard else None
-    learner = OnlineLearner(out, offline, settings, transitions, sink, about)
-    if not (out / "config.yaml").exists():
-        save_config(replace(config, seed=seed, seeds=1, out=out), out / "config.yaml")
-    seeds = range(config.first_seed, config.first_seed + config.episodes)
-    with progress(settings.steps, f"{offline.config.algorithm} online", "steps") as advance:
-        finetune(learner, env, partial(judge, judged, seeds), reward, advance)
+    also = {"tensorboard": config.tensorboard, "wandb": config.wandb}
+    with open_sinks(out, plain(replace(config, seed=seed)), **also) as sink:
+        learner = OnlineLearner(out, offline, settings, transitions, sink, about)
+        _run(config, learner, seed, out, env, judged, reward)
     env.close()
     judged.close()
     points = points_of(learner)
     write_learning_curve(out / "learning_curve.svg", points, f"{task.name}: {config.run.name} goes on online")
     return points
+
+
+def _run(
+    config: Config,
+    learner: OnlineLearner,
+    seed: int,
+    out: Path,
+    env: Any,
+    judged: Any,
+    reward: Callable[[], float] | None,
+) -> None:
+    """Let the learner act in `env`, judged in `judged`."""
+    from robot_rl.learners.finetune import finetune
+
+    if not (out / "config.yaml").exists():
+        save_config(replace(config, seed=seed, seeds=1, out=out), out / "config.yaml")
+    seeds = range(config.first_seed, config.first_seed + config.episodes)
+    with progress(learner.config.steps, f"{learner.offline.config.algorithm} online", "steps") as advance:
+        finetune(learner, env, partial(judge, judged, seeds), reward, advance)
 
 
 def offline_transitions(config: Config, offline: OfflineRun) -> Transitions:
@@ -196,21 +219,6 @@ def points_of(learner: OnlineLearner) -> list[Point]:
     names = ("eval_success", "eval_success_low", "eval_success_high")
     rows = [row for row in learner.rows() if "eval_success" in row]
     return [Point(row["step"], *(row[name] for name in names)) for row in rows]
-
-
-def _tensorboard(out: Path) -> Callable[[Mapping[str, float]], None]:
-    """A sink for the log's lines that writes them for TensorBoard."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    writer = SummaryWriter(str(out / "tensorboard"))
-
-    def write(row: Mapping[str, float]) -> None:
-        for name, value in row.items():
-            if name != "step":
-                writer.add_scalar(name, value, row["step"])
-        writer.flush()
-
-    return write
 
 
 def _print_result(out: Path, points: list[Point]) -> None:

@@ -85,7 +85,7 @@ def _made(config: Config, card: TaskCard, randomise: bool) -> tuple[TaskEnv, Act
         from robot_rl.policies.checkpoint import load_spec
 
         check_fits(load_spec(config.policy), card, config.policy)
-        return env, policy_actor(config.policy)
+        return env, policy_actor(env, config.policy)
     name = config.behaviour or ("expert" if "expert" in env.behaviours else env.behaviours[0])
     return env, scripted_actor(env, name, config.seed)
 

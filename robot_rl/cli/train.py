@@ -6,20 +6,22 @@ import contextlib
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from robot_rl.cli.common import progress, save_config, table
+from robot_rl.cli.common import plain, progress, save_config, table
+from robot_rl.cli.sinks import open_sinks
 from robot_rl.errors import BadInput, nearest, need, need_installed
 
 if TYPE_CHECKING:
     import numpy as np
 
     from robot_rl.data.replay import Transitions
+    from robot_rl.data.replay_file import ReplayFile
     from robot_rl.data.store import Dataset
     from robot_rl.learners.train import TrainConfig
     from robot_rl.policies.action_error import ActionError
@@ -54,6 +56,16 @@ class Config:
     """Share of the episodes, the last ones, kept aside to measure the action error on."""
     action_limits: Literal["auto", "data", "unit"] = "auto"
     """Actions range over -1 to 1 (unit) or as in the data (data); auto goes by the units of the actions."""
+    observe: tuple[str, ...] = ()
+    """What the policy sees: names of parts of the state, and image.CAMERA; default: the whole state. For
+    instance: hand_x hand_y hand_z gripper_opening image.side."""
+    encoder: str = "in-domain"
+    """What makes numbers of pictures: in-domain is the task's own image-text model, frozen (in-domain:TASK
+    where the dataset names no task; trained once on pictures of random simulator states); cnn is a small
+    network that the critic of iql trains on the data's pictures, shifted at random."""
+    on_disk: bool = False
+    """Keep the transitions in a file of the cache folder, written once, in place of memory: for datasets
+    that are larger than memory (8 bytes a number of the state and 4 of the action a step)."""
     discount: float = 0.99
     """Weight of the next step's value; not for bc."""
     expectile: float = 0.9
@@ -68,8 +80,14 @@ class Config:
     """Updates between lines of the log."""
     save_every: int = 2000
     """Updates between saves of the state that a killed run continues from."""
+    tensorboard: bool = False
+    """Write the log for TensorBoard as well (extra: tensorboard); not for d3rlpy."""
+    wandb: bool = False
+    """Send the log to Weights & Biases as well (extra: wandb); WANDB_MODE=offline keeps it in the folder."""
     threads: int = 1
     """Processor threads; small networks are fastest with 1."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """cuda trains iql and bc on a GPU, each update captured as a CUDA graph; not yet tried on a real one."""
     n_step: int = 1
     """Rewards that are summed before the value of what follows is trusted; not for calql and d3rlpy."""
     settings: dict[str, str] = field(default_factory=dict)
@@ -118,24 +136,38 @@ def _scored(config: Config, score: str, seed: int, out: Path) -> float:
 
 def train_one(config: Config) -> None:
     """Train, and print where the policy is and how its actions compare with recorded ones."""
+    from robot_rl.cli.observing import check_algorithm, look
     from robot_rl.data.replay import transitions_from_dataset
     from robot_rl.data.store import Dataset
 
     ds = Dataset.open(config.dataset)
     need("torch", "train")
+    from robot_rl.learners.cuda_graph import checked_device
+
     _check_algorithm(config.algo)
+    check_algorithm(config.algo, config.observe, config.encoder)
+    checked_device(config.device, config.algo)
+    for name in ("tensorboard", "wandb"):
+        if getattr(config, name):
+            need_installed(name, name)
     reward = _reward_column(config, ds)
     kept = count_kept(config.holdout, len(ds))
     from robot_rl.learners.describe import describe_policy
 
     end = int(ds.lengths[:kept].sum())  # frames to learn from
-    transitions = before_frame(transitions_from_dataset(ds, reward), end)
-    description = describe_policy(ds, transitions.actions, reward or "", config.action_limits)
     settings = _settings(config)
+    sight = look(ds, config.observe, config.encoder, end)
+    if config.on_disk:
+        transitions = _on_disk(config, ds, reward).first(kept)
+    else:
+        transitions = before_frame(transitions_from_dataset(ds, reward, sight.observed), end)
+    limits, sees = config.action_limits, {"parts": sight.state_names, "images": sight.images}
+    description = describe_policy(ds, transitions.actions, reward or "", limits, **sees)
     if not (config.out / "train.jsonl").exists():
         save_config(config, config.out / "config.yaml")
     print(f"{config.dataset}: {kept} of {len(ds)} episodes to learn from, {len(transitions)} transitions")
-    if not _train(config, settings, transitions, description):
+    seen = {"encoders": sight.encoders, "pictures": sight.pictures(ds, transitions)}
+    if not _train(config, settings, transitions, description, seen):
         print(_NOT_DEPLOYABLE.format(algo=config.algo, out=config.out))
         return
     _print_result(config.out)
@@ -170,9 +202,13 @@ def _own_settings(told: dict[str, str]) -> dict[str, object]:
 
 
 def _train(
-    config: Config, settings: TrainConfig, transitions: Transitions, description: PolicyDescription
+    config: Config,
+    settings: TrainConfig,
+    transitions: Transitions,
+    description: PolicyDescription,
+    seen: Mapping[str, Any],
 ) -> bool:
-    """Train and say whether a checkpoint came out."""
+    """Train and say whether a checkpoint came out; `seen` are encoders and pictures, for `train`."""
     with _progress(config) as advance:
         if config.algo.startswith(D3RLPY):
             from robot_rl.learners.d3rlpy_adapter import train_d3rlpy
@@ -181,7 +217,10 @@ def _train(
             return train_d3rlpy(transitions, config.out, name, settings, **more)
         from robot_rl.learners.train import train
 
-        train(transitions, config.out, settings, description=description, progress=advance)
+        also = {"tensorboard": config.tensorboard, "wandb": config.wandb}
+        with open_sinks(config.out, plain(config), **also) as log:
+            more = {"description": description, "progress": advance, "log": log}
+            train(transitions, config.out, settings, **more, **seen)
         return True
 
 
@@ -194,6 +233,16 @@ def _progress(config: Config) -> Iterator[Callable[..., None]]:
     except KeyboardInterrupt as interrupt:
         anew = "d3rlpy's state is not saved: the same command begins anew"
         raise KeyboardInterrupt(anew if config.algo.startswith(D3RLPY) else "") from interrupt
+
+
+def _on_disk(config: Config, ds: Dataset, reward: str | None) -> ReplayFile:
+    """The transitions in a file; raises BadInput for what only memory serves."""
+    from robot_rl.data.replay_file import replay_file
+
+    if config.observe or config.algo.startswith(D3RLPY):
+        raise BadInput("--on-disk: holds whole states for our own algorithms; leave out --observe and d3rlpy")
+    with progress(ds.info.total_frames, "writing transitions", "frames") as advance:
+        return replay_file(ds, reward, advance)
 
 
 def _check_algorithm(name: str) -> None:
@@ -266,12 +315,13 @@ def _print_result(out: Path) -> None:
 
 def _measure(out: Path, ds: Dataset, kept: int, end: int) -> None:
     """Print the action error on the episodes from `kept` on and write it to action_error.json."""
+    from robot_rl.cli.observing import recorded_actions
     from robot_rl.policies.action_error import action_errors, summary
-    from robot_rl.policies.policy import MlpPolicy
+    from robot_rl.policies.image_policy import load_policy
 
-    states, actions = ds.column("observation.state"), ds.column("action")
+    actions, policy = ds.column("action"), load_policy(out)
     std: np.ndarray = actions[:end].std(0, dtype="float64")
-    errors = action_errors(MlpPolicy.load(out), states[end:], actions[end:], std)
+    errors = action_errors(policy.spec, recorded_actions(policy, ds, end), actions[end:], std)
     result = {"episodes": list(range(kept, len(ds))), "steps": len(actions) - end, **summary(errors)}
     (out / "action_error.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"\naction error on {len(ds) - kept} episodes kept aside, {result['steps']} steps")

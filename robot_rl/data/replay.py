@@ -51,8 +51,21 @@ class Transitions:
         return returns.astype(np.float32)
 
 
-def transitions_from_dataset(dataset: Dataset, reward_column: str | None = layout.REWARD) -> Transitions:
+@dataclass(frozen=True)
+class Observed:
+    """What is learned from in place of a dataset's state, such as parts of it and features of pictures."""
+
+    frames: np.ndarray  # (N, S) float32, of every frame
+    finals: np.ndarray  # (E, S) after each episode's last action
+    known: np.ndarray  # (E,) bool: whether that row of `finals` is
+
+
+def transitions_from_dataset(
+    dataset: Dataset, reward_column: str | None = layout.REWARD, observed: Observed | None = None
+) -> Transitions:
     """Gather all transitions of a dataset; rewards are zero where `reward_column` is None.
+
+    Observations are the dataset's states, or what `observed` holds.
 
     An episode's last step leads to its final observation. Without one it is kept if the episode terminated
     (its mask is 0, so what follows does not matter) and dropped otherwise.
@@ -63,13 +76,14 @@ def transitions_from_dataset(dataset: Dataset, reward_column: str | None = layou
             f"{dataset.root} has no {' and no '.join(absent)}, only zeros in their place; it can be labeled "
             "and given a reward, but training needs what the robot felt and did: import it with a CSV file"
         )
-    columns = dataset.columns([layout.STATE, layout.ACTION, *([reward_column] if reward_column else [])])
-    states = columns[layout.STATE]
+    dataset.columns(
+        [layout.STATE, layout.ACTION, *([reward_column] if reward_column else [])]
+    )  # read together
+    states = dataset.column(layout.STATE) if observed is None else observed.frames
     last = dataset.starts + dataset.lengths - 1  # (E,)
     following = np.empty_like(states)
     following[:-1] = states[1:]
-    finals = dataset.final_states()
-    known = np.zeros(len(dataset), bool) if finals is None else np.isfinite(finals).all(1)
+    finals, known = final_states(dataset) if observed is None else (observed.finals, observed.known)
     following[last] = states[last]
     if finals is not None:
         following[last[known]] = finals[known]
@@ -89,6 +103,13 @@ def transitions_from_dataset(dataset: Dataset, reward_column: str | None = layou
         keep = np.delete(frames, lost)
         arrays = tuple(values[keep] for values in arrays)
     return Transitions(*arrays, len(lost))
+
+
+def final_states(dataset: Dataset) -> tuple[np.ndarray | None, np.ndarray]:
+    """The states (E, S) after each episode's last action, and which of them are known (E,) bool."""
+    finals = dataset.final_states()
+    known = np.zeros(len(dataset), bool) if finals is None else np.isfinite(finals).all(1)
+    return finals, known
 
 
 class ReplayBuffer:

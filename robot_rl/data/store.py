@@ -13,10 +13,10 @@ import numpy as np
 
 from robot_rl.data import layout
 from robot_rl.data.episode import IMAGE, Episode, Frames
-from robot_rl.data.extras import EpisodeExtra, read_extras
+from robot_rl.data.extras import EpisodeExtra, read_endings, read_extras
 from robot_rl.data.images import CameraSource, open_camera
 from robot_rl.data.info import DatasetInfo, check_is_dataset, read_episodes, read_info
-from robot_rl.data.tables import join, numpy_parts, read_table, read_tasks
+from robot_rl.data.tables import iter_table, join, numpy_parts, read_table, read_tasks, to_numpy
 from robot_rl.data.video import CACHE_MB, VideoPool
 from robot_rl.errors import BadInput, nearest
 
@@ -175,6 +175,21 @@ class Dataset:
             self.__dict__["in_order"] = bool((index[1:] > index[:-1]).all())
             self.__dict__["order"] = np.argsort(index, kind="stable")
 
+    def iter_columns(self, names: Sequence[str], rows: int) -> Iterator[list[np.ndarray]]:
+        """Several columns, at most `rows` frames at a time, where a whole one would not fit into memory.
+
+        Each is (n,) or (n, K), as in `column`. BadInput for a dataset whose files are not in order.
+        """
+        if not self.in_order:
+            raise BadInput(f"{self.root}: its data files do not hold the frames in order; import it again")
+        for path in self.data_files:
+            for table in iter_table(path, names, rows):
+                where = f"{path}: column"
+                yield [
+                    self._shaped(name, to_numpy(table.column(k), f"{where} '{name}'"))
+                    for k, name in enumerate(names)
+                ]
+
     def _check_finite(self, name: str, values: np.ndarray) -> None:
         with np.errstate(all="ignore"):
             if np.isfinite(values.sum()):  # a quick look: one value that is not finite makes the sum so
@@ -233,15 +248,19 @@ class Dataset:
     @cached_property
     def terminated(self) -> np.ndarray:
         """(E,) bool: episodes that ended in an absorbing state."""
-        return np.array([extra.terminated for extra in self._extras], bool)
+        return self._endings[0]
+
+    @cached_property
+    def _endings(self) -> tuple[np.ndarray, np.ndarray | None]:
+        return read_endings(self.root / layout.OWN_TABLE, len(self), len(self.info.state_names))
 
     def final_states(self) -> np.ndarray | None:
         """(E, S) float32 states after the last action; rows of NaN where unknown, None if all are."""
-        finals = [(extra.final_observation or {}).get("state") for extra in self._extras]
-        if all(state is None for state in finals):
-            return None
-        blank = np.full(len(self.info.state_names), np.nan, np.float32)
-        return np.stack([blank if state is None else state for state in finals])
+        return self._endings[1]
+
+    def final_pictures(self, camera: str) -> list[np.ndarray | None]:
+        """The picture (H, W, 3) uint8 after each episode's last action, None where unknown."""
+        return [(extra.final_observation or {}).get(IMAGE + camera) for extra in self._extras]
 
     def camera(self, name: str) -> CameraSource:
         """Access to one camera's pictures; BadInput if there is no such camera."""

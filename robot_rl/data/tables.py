@@ -115,6 +115,17 @@ def read_rows(path: Path, columns: Sequence[str], rows: np.ndarray) -> pa.Table:
         return table.take(at).select(list(columns))
 
 
+def iter_table(path: Path, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    """Read columns of a Parquet file in order, at most `rows` rows at a time; BadInput as in `read_table`."""
+    with _opened(path) as file:
+        known = file.schema_arrow.names
+        for name in columns:
+            if name not in known:
+                raise BadInput(f"{path}: has no column '{name}'.{nearest(name, known)}")
+        for batch in file.iter_batches(rows, columns=list(columns), use_threads=True):
+            yield pa.Table.from_batches([batch]).select(list(columns))
+
+
 def column_names(path: Path) -> list[str]:
     """The names of a Parquet file's columns, without reading them."""
     with _opened(path) as file:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from robot_rl.envs.task_env import TaskEnv
+
+if TYPE_CHECKING:
+    from robot_rl.policies.checkpoint import PolicySpec
 
 AFTER = 20  # steps shown after success: they show whether the object stays
 Actor = Callable[[Mapping[str, np.ndarray]], np.ndarray]  # observation -> action (A,)
@@ -64,10 +68,17 @@ def scripted_actor(env: TaskEnv, behaviour: str, seed: int) -> Actor:
     return act
 
 
-def policy_actor(checkpoint: Path) -> Actor:
-    """A checkpoint's policy, without noise."""
-    from robot_rl.policies.policy import MlpPolicy
+def seen(env: TaskEnv, observation: Mapping[str, np.ndarray], spec: PolicySpec) -> dict[str, np.ndarray]:
+    """What a policy takes of a moment: its parts of the state, and the pictures of its cameras."""
+    names = [part.name for part in env.card.state]
+    state = observation["state"][[names.index(name) for name in spec.state_names]]
+    return {"state": state, **{image.key: env.render() for image in spec.images}}
 
-    policy = MlpPolicy.load(checkpoint)
+
+def policy_actor(env: TaskEnv, checkpoint: Path) -> Actor:
+    """A checkpoint's policy, without noise."""
+    from robot_rl.policies.image_policy import load_policy
+
+    policy = load_policy(checkpoint)
     policy.reset()
-    return policy.act
+    return lambda observation: policy.act(seen(env, observation, policy.spec))

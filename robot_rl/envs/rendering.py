@@ -43,6 +43,7 @@ class CardCamera:
 
     def __init__(self, model: mujoco.MjModel, camera: Camera, size: int | None = None) -> None:
         _check_platform()
+        self._model = model
         # Shadows and multi-sampling cost most of the time of a software renderer and show a judge nothing.
         model.vis.quality.shadowsize = 0
         model.vis.quality.offsamples = 0
@@ -66,7 +67,7 @@ class CardCamera:
         """Look from elsewhere; pixels and hidden bodies stay."""
         self._camera.lookat[:] = camera.look_at
         self._look_at = np.array(camera.look_at[:2])
-        self._follow = None if camera.follow is None else _body(model, camera.follow, "follow")
+        self._follow = None if camera.follow is None else _body(self._model, camera.follow, "follow")
         self._camera.azimuth, self._camera.elevation = camera.azimuth, camera.elevation
         self._camera.distance = camera.distance
 

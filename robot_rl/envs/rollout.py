@@ -61,17 +61,19 @@ def _tick(row: tuple, progress: Callable[[int], object] | None) -> tuple:
 def _episodes(work: Sequence[tuple[TaskCard, Path, int, bool]]) -> list[tuple[int, bool, float, int]]:
     """Run episodes one after the other in this process."""
     from robot_rl.envs.make import make_task
-    from robot_rl.policies.policy import MlpPolicy
+    from robot_rl.envs.recording import seen
+    from robot_rl.policies.image_policy import load_policy
 
     task, checkpoint, _, randomise = work[0]
-    policy, env = MlpPolicy.load(checkpoint), make_task(task, randomise=randomise)
+    policy, env = load_policy(checkpoint), make_task(task, randomise=randomise)
     rows = []
     for _, _, seed, _ in work:
         observation, _ = env.reset(seed=seed)
         policy.reset()
         total, reached, steps, truncated = 0.0, False, 0, False
         while not (truncated or reached):
-            observation, reward, _, truncated, info = env.step(policy.act(observation))
+            action = policy.act(seen(env, observation, policy.spec))
+            observation, reward, _, truncated, info = env.step(action)
             total, reached, steps = total + reward, reached or info["success"], steps + 1
         rows.append((seed, reached, total, steps))
     env.close()
@@ -84,8 +86,11 @@ def film(
     """Film one episode: pictures (n, size, size, 3) uint8, one in `every` steps, and whether it succeeded."""
     from robot_rl.envs.make import make_task
     from robot_rl.envs.recording import policy_actor, record
+    from robot_rl.policies.checkpoint import load_spec
 
-    env = make_task(task, size=size, randomise=randomise)
-    seen = record(env, policy_actor(checkpoint), seed, every)
+    images = load_spec(checkpoint).images
+    # A policy that sees pictures is filmed as it sees; small pictures of a large one would look different.
+    env = make_task(task, size=images[0].height if images else size, randomise=randomise)
+    shown = record(env, policy_actor(env, checkpoint), seed, every)
     env.close()
-    return seen.frames, seen.success
+    return shown.frames, shown.success

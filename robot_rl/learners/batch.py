@@ -37,6 +37,11 @@ class TransitionTable:
         self._rows = torch.from_numpy(np.concatenate(columns, 1).astype(np.float32))
         self._state, self._action = t.observations.shape[1], t.actions.shape[1]
 
+    def to(self, device: torch.device | str) -> TransitionTable:
+        """Move the table to a device; `rows` then takes indices from there."""
+        self._rows = self._rows.to(device)
+        return self
+
     def __len__(self) -> int:
         return len(self._rows)
 

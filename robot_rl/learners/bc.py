@@ -54,17 +54,34 @@ def sample_actions(actor: GaussianActor, observations: Tensor, generator: torch.
 class BC:
     """The actor alone, on the likelihood of the data's actions."""
 
-    def __init__(self, state_size: int, action_size: int, config: BCConfig, generator: torch.Generator):
+    def __init__(
+        self,
+        state_size: int,
+        action_size: int,
+        config: BCConfig,
+        generator: torch.Generator,
+        device: torch.device | str = "cpu",
+    ):
+        """The weights are drawn on the processor, so that they are the same on every `device`."""
         self.config, self.step = config, 0
-        self.actor = GaussianActor(state_size, config.hidden, action_size, generator)
+        self.actor = GaussianActor(state_size, config.hidden, action_size, generator).to(device)
         self._adam = FlatAdam({"actor": flatten(self.actor)}, config.learning_rate)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Take one gradient step; returns the loss."""
+        self.schedule()
+        info = self.compute(batch)
+        self.step += 1
+        return info
+
+    def schedule(self) -> None:
+        """Set the learning rate of the next update."""
         self._adam.set_learning_rate("actor", scheduled(self.config, self.step))
+
+    def compute(self, batch: Batch) -> dict[str, Tensor]:
+        """All of an update that a GPU does without the host, so that it can be captured; returns the loss."""
         loss = actor_loss(self.actor.log_prob(batch.observations, batch.actions))
         self._adam.minimise(loss)
-        self.step += 1
         return {"actor_loss": loss}
 
     def act(self, observations: Tensor, generator: torch.Generator) -> Tensor:

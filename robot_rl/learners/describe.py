@@ -10,16 +10,24 @@ import numpy as np
 from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import PolicyDescription
+from robot_rl.policies.image_input import ImageInput
 
 Limits = Literal["auto", "data", "unit"]
 _WIDEN, _WIDEN_AT_LEAST = 0.01, 1e-3  # of the range, and in the action's unit
 
 
 def describe_policy(
-    dataset: Dataset, actions: np.ndarray, reward_source: str = "", limits: Limits = "auto"
+    dataset: Dataset,
+    actions: np.ndarray,
+    reward_source: str = "",
+    limits: Limits = "auto",
+    *,
+    parts: Sequence[str] | None = None,
+    images: Sequence[ImageInput] = (),
 ) -> PolicyDescription:
     """Describe a policy learned from `actions` (N, A) of a dataset.
 
+    It sees `parts` of the state, None for all of it, and `images`.
     Units come from the dataset's metadata (state_units, action_units), "" where it has none. Action limits
     are ±1 ("unit"), or the actions' smallest and largest values widened by 1 % of the range ("data");
     "auto" is "unit" where the dataset says that every action has the unit "1", as in simulated tasks.
@@ -32,9 +40,11 @@ def describe_policy(
         low, high = -np.ones(actions.shape[1]), np.ones(actions.shape[1])
     else:
         low, high = data_limits(actions)
+    units = dict(zip(info.state_names, _units(dataset, "state_units", info.state_names), strict=True))
+    names = info.state_names if parts is None else tuple(parts)
     return PolicyDescription(
-        state_names=info.state_names,
-        state_units=_units(dataset, "state_units", info.state_names),
+        state_names=names,
+        state_units=tuple(units[name] for name in names),
         action_names=info.action_names,
         action_units=action_units,
         action_low=low.tolist(),
@@ -45,6 +55,7 @@ def describe_policy(
         task_text="; ".join(info.tasks),
         dataset_hash=dataset.content_hash,
         reward_source=reward_source,
+        images=tuple(images),
     )
 
 

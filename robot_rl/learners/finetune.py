@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -67,14 +69,43 @@ def _step(
     return observation, step.ended
 
 
-def learn_from(learner: OnlineLearner, transitions: Iterable[Transition]) -> Path:
-    """Learn from transitions that come from elsewhere, such as a robot, until they or the steps end."""
-    for step in transitions:
+class TransitionQueue(Protocol):
+    """Where a robot's transitions are put, such as a queue.Queue by another thread; None at the end."""
+
+    def get(self) -> Transition | None:
+        """The next one, waited for; None where no more will come."""
+
+
+def learn_from(
+    learner: OnlineLearner,
+    source: TransitionQueue | Iterable[Transition],
+    progress: Callable[[int, str], object] | None = None,
+) -> Path:
+    """Learn from transitions that come from elsewhere, such as a robot, until they or the steps end.
+
+    Each is learned from when the next has come, so that the last one can end its episode, where the source
+    stops in the middle of one; then all is saved. `progress` is told of each, and a note.
+    """
+    progress = progress or (lambda *_: None)
+    progress(learner.step, "")
+    steps = iter(source.get, None) if hasattr(source, "get") else source
+    for step in _ending(steps, learner.config.steps - learner.step):
         learner.observe(step)
         learner.save_if_due()
-        if learner.finished:
-            break
+        progress(1, f"episode {learner.episodes}")
+    learner.save()
     return learner.root
+
+
+def _ending(steps: Iterable[Transition], count: int) -> Iterator[Transition]:
+    """The first `count` transitions, the last of which ends its episode, as a cut where it did not."""
+    held = None
+    for step in itertools.islice(steps, count):
+        if held is not None:
+            yield held
+        held = step
+    if held is not None:
+        yield held if held.ended else dataclasses.replace(held, truncated=True)
 
 
 def state_of(observation: Mapping[str, np.ndarray] | np.ndarray) -> np.ndarray:

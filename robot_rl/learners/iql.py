@@ -59,7 +59,15 @@ def actor_loss(log_prob: Tensor, weights: Tensor) -> Tensor:
 class IQL:
     """Two critics with targets, a value function and the actor, learned in one step each batch."""
 
-    def __init__(self, state_size: int, action_size: int, config: IQLConfig, generator: torch.Generator):
+    def __init__(
+        self,
+        state_size: int,
+        action_size: int,
+        config: IQLConfig,
+        generator: torch.Generator,
+        device: torch.device | str = "cpu",
+    ):
+        """The weights are drawn on the processor, so that they are the same on every `device`."""
         self.config, self.step = config, 0
         self.actor = GaussianActor(state_size, config.hidden, action_size, generator)
         critic_sizes = [state_size + action_size, *config.hidden, 1]
@@ -67,6 +75,8 @@ class IQL:
         self.target_q = EnsembleMLP(2, critic_sizes, generator)
         self.target_q.load_state_dict(self.q.state_dict())
         self.v = EnsembleMLP(1, [state_size, *config.hidden, 1], generator)
+        for network in (self.actor, self.q, self.target_q, self.v):
+            network.to(device)
         self._target, critics = flatten(self.target_q), flatten(self.q, self.v)
         self._q = critics[: len(self._target)]
         self._adam = FlatAdam({"actor": flatten(self.actor), "critics": critics}, config.learning_rate)
@@ -91,11 +101,20 @@ class IQL:
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Take one gradient step for all networks at once, then move the target critics; returns `losses`."""
+        self.schedule()
+        info = self.compute(batch)
+        self.step += 1
+        return info
+
+    def schedule(self) -> None:
+        """Set the learning rate of the next update."""
         self._adam.set_learning_rate("actor", scheduled(self.config, self.step))
+
+    def compute(self, batch: Batch) -> dict[str, Tensor]:
+        """All of an update that a GPU does without the host, so that it can be captured; returns `losses`."""
         info = self.losses(batch)
         self._adam.minimise(info["value_loss"] + info["q_loss"] + info["actor_loss"])
         self._target.lerp_(self._q, self.config.target_rate)
-        self.step += 1
         return info
 
     def act(self, observations: Tensor, generator: torch.Generator) -> Tensor:

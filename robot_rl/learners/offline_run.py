@@ -42,8 +42,8 @@ def load_offline(folder: str | Path) -> OfflineRun:
             "versions did not keep; train again into another folder"
         )
     scaler = Scaler(
-        np.float32(spec.state_mean),
-        np.float32(spec.state_std),
+        spec.observation_mean,
+        spec.observation_std,
         np.float32(spec.action_low),
         np.float32(spec.action_high),
         head["reward_mean"],

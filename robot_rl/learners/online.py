@@ -108,7 +108,7 @@ class OnlineLearner:
         self._run.begin(self._head(about or {}))
         set_up_torch(config.threads)
         self._generator = torch.Generator().manual_seed(config.seed)
-        sizes = len(offline.spec.state_names), len(offline.spec.action_names)
+        sizes = offline.spec.observation_size, len(offline.spec.action_names)
         changes = {"schedule": "constant"} | ({"utd": config.utd} if config.utd else {})
         self.learner = make_learner(self._settings, *sizes, self._generator, **changes)
         own_utd = getattr(self.learner.config, "utd", None)
@@ -286,6 +286,8 @@ def _settings(offline: OfflineRun, config: OnlineConfig) -> TrainConfig:
         raise BadInput(
             f"{offline.root} was trained by bc, which learns from no rewards; train it by iql, calql or rlpd"
         )
+    if offline.spec.images:
+        raise BadInput(f"{offline.root} has a policy that sees pictures; only those of states go on online")
     names = ("batch_size", "n_step", "learning_rate")
     given = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     settings = {**offline.config.settings, **config.settings}

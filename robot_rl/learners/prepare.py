@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_rl.data.replay import Transitions
+from robot_rl.data.replay_file import ReplayFile
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import PolicyDescription
 from robot_rl.policies.policy import normalise
@@ -31,13 +32,22 @@ class Scaler:
 
     @classmethod
     def measure(cls, transitions: Transitions, description: PolicyDescription) -> Scaler:
-        """The scale on which `transitions` have mean 0 and std 1, with the description's action limits."""
+        """The scale on which `transitions` have mean 0 and std 1, with the description's action limits.
+
+        The features of one camera share one scale: a component that hardly moves stays small.
+        """
         t = transitions
+        std = t.observations.std(0, dtype=np.float64)
+        end = len(description.state_names)
+        for image in description.images:
+            start, end = end, end + image.features
+            if not image.learned:
+                std[start:end] = np.sqrt(np.square(std[start:end]).mean())
         # Measured from the first reward: then a constant reward gives exact zeros, whatever its rounding.
         shifted = t.rewards.astype(np.float64) - float(t.rewards[0])
         return cls(
             t.observations.mean(0, dtype=np.float64).astype(np.float32),
-            (t.observations.std(0, dtype=np.float64) + STD_FLOOR).astype(np.float32),
+            (std + STD_FLOOR).astype(np.float32),
             np.float32(description.action_low),
             np.float32(description.action_high),
             float(shifted.mean()) + float(t.rewards[0]),
@@ -74,7 +84,8 @@ class Scaler:
 class Prepared:
     """Transitions ready to learn from, and what was done to them."""
 
-    transitions: Transitions  # states and rewards standardised, actions within ±ACTION_BOUND
+    transitions: Transitions | ReplayFile  # states and rewards standardised, actions within ±ACTION_BOUND;
+    # those of a file are brought to that scale when they are drawn
     scaler: Scaler
     clipped_actions: int  # transitions with at least one action beyond the limits
     data_hash: str  # of the transitions as they came
@@ -101,13 +112,15 @@ class Prepared:
 
 
 def prepare(
-    transitions: Transitions, description: PolicyDescription, scaler: Scaler | None = None
+    transitions: Transitions | ReplayFile, description: PolicyDescription, scaler: Scaler | None = None
 ) -> Prepared:
     """Standardise states and rewards and normalise actions to the limits; raises BadInput for bad data.
 
     Rewards become (r - mean) / max(std, 1e-6), so that a constant reward becomes all zeros. Actions beyond
     the limits are clipped to them and counted. With `scaler`, the scale is that of earlier data.
     """
+    if isinstance(transitions, ReplayFile):
+        return Prepared(transitions, *measure_file(transitions, description), transitions.source)
     check(transitions, description)
     scaler = scaler or Scaler.measure(transitions, description)
     actions = normalise(transitions.actions, scaler.action_low, scaler.action_high)
@@ -115,22 +128,49 @@ def prepare(
     return Prepared(scaler.apply(transitions), scaler, int(beyond.sum()), data_hash(transitions))
 
 
+def measure_file(file: ReplayFile, description: PolicyDescription) -> tuple[Scaler, int]:
+    """The scale of a file's transitions, as `Scaler.measure` has it, and how many have clipped actions.
+
+    Two passes over the file, in double precision, some rows at a time. Raises BadInput where there are none.
+    """
+    if not len(file):
+        raise BadInput("there are no transitions to learn from; the dataset's episodes are too short")
+    low, high = np.float32(description.action_low), np.float32(description.action_high)
+    state, columns = slice(file.state_size, 2 * file.state_size), 2 * file.state_size + file.action_size
+    first = file.rows[0].astype(np.float64)
+    total, squares, clipped = 0.0, 0.0, 0
+    for rows in file.chunks():
+        shifted = rows - first  # so that squares lose no digits, and a constant gives exact zeros
+        total, squares = total + shifted.sum(0), squares + np.square(shifted).sum(0)
+        actions = normalise(rows[:, state.stop : columns], low, high)
+        clipped += int((np.abs(actions) > 1 + 1e-6).any(1).sum())
+    mean = total / len(file)
+    std = np.sqrt(np.maximum(squares / len(file) - np.square(mean), 0))
+    mean += first
+    return Scaler(
+        mean[state].astype(np.float32),
+        (std[state] + STD_FLOOR).astype(np.float32),
+        low,
+        high,
+        float(mean[columns]),
+        max(float(std[columns]), REWARD_STD_FLOOR),
+    ), clipped
+
+
 def check(transitions: Transitions, description: PolicyDescription) -> None:
     """Raise BadInput where transitions do not fit the description or hold a value that is not finite."""
     t = transitions
     if not len(t):
         raise BadInput("there are no transitions to learn from; the dataset's episodes are too short")
-    for name, values, names in (
-        ("observations", t.observations, description.state_names),
-        ("actions", t.actions, description.action_names),
+    for name, values, size in (
+        ("observations", t.observations, description.given_size),
+        ("actions", t.actions, len(description.action_names)),
     ):
-        if values.shape[1] != len(names):
-            raise BadInput(
-                f"{name} have {values.shape[1]} numbers a step, but the description names {len(names)}"
-            )
+        if values.shape[1] != size:
+            raise BadInput(f"{name} have {values.shape[1]} numbers a step, but the description names {size}")
     for name in ("observations", "actions", "rewards", "masks", "next_observations"):
         values = getattr(t, name)
-        finite = np.isfinite(values).reshape(len(t), -1).all(1)
+        finite = np.isfinite(values).all(tuple(range(1, values.ndim)))
         if not finite.all():
             step = int(np.flatnonzero(~finite)[0])
             raise BadInput(

@@ -16,13 +16,19 @@ from torch import Tensor
 
 from robot_rl import __version__
 from robot_rl.data.replay import Transitions
+from robot_rl.data.replay_file import ReplayFile
 from robot_rl.errors import BadInput, nearest
 from robot_rl.learners.batch import Batch, TransitionTable
+from robot_rl.learners.cuda_graph import CapturedUpdate, checked_device
 from robot_rl.learners.divergence import is_finite, stop_unless_finite
+from robot_rl.learners.file_table import FileTable
 from robot_rl.learners.n_step import n_step
+from robot_rl.learners.pictures import Pictures, PictureTable
+from robot_rl.learners.pixel_iql import PixelIQL
 from robot_rl.learners.prepare import Prepared, prepare
 from robot_rl.learners.run_folder import RunFolder
 from robot_rl.policies.checkpoint import PolicyDescription, PolicySpec, save_checkpoint
+from robot_rl.policies.onnx_encoder import encoder_to_onnx
 
 __all__ = ["Learner", "PolicyDescription", "TrainConfig", "train"]
 # name -> (module, class); the class of its settings is named after it.
@@ -79,6 +85,7 @@ class TrainConfig:
     log_every: int = 100  # updates
     save_every: int = 2000  # updates
     threads: int = 1  # of torch, in this process from now on
+    device: str = "cpu"  # or "cuda", for iql and bc
     n_step: int = 1  # rewards summed before the value of what follows is trusted
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -103,7 +110,11 @@ class TrainConfig:
     def as_dict(self) -> dict[str, Any]:
         """All fields for JSON; newer ones only where they are set, so that older runs are known again."""
         values = {**dataclasses.asdict(self), "settings": dict(self.settings)}
-        unset = [name for name, default in (("n_step", 1), ("settings", {})) if values[name] == default]
+        unset = [
+            name
+            for name, default in (("n_step", 1), ("settings", {}), ("device", "cpu"))
+            if values[name] == default
+        ]
         return {name: value for name, value in values.items() if name not in unset}
 
 
@@ -134,12 +145,15 @@ def _classes(algorithm: str) -> tuple[type, type]:
 
 
 def train(
-    transitions: Transitions,
+    transitions: Transitions | ReplayFile,
     out: Path,
     config: TrainConfig,
     *,
     description: PolicyDescription,
+    encoders: Mapping[str, bytes] | None = None,
+    pictures: Pictures | None = None,
     progress: Callable[[int, str], object] | None = None,
+    log: Callable[[Mapping[str, float]], object] | None = None,
     keep_state: bool = True,
 ) -> Path:
     """Train on transitions and write the checkpoint folder `out`, which is returned.
@@ -148,27 +162,37 @@ def train(
     and counted), and rewards are standardised, (r - mean) / max(std, 1e-6), so that a constant reward becomes
     all zeros; the first line of train.jsonl says with what numbers. Called again on a finished folder it
     returns at once, on an unfinished one it continues from the last saved state, on CPU bit for bit. A
-    finished run keeps its state, from which `online` continues, unless `keep_state` is false. `progress` is
-    told how many more updates are done, and a note. Raises BadInput for bad transitions and for a folder
-    with another run, RobotRLError where training diverges.
+    finished run keeps its state, from which `online` continues, unless `keep_state` is false. `encoders` are
+    the ONNX files of the description's cameras, which become part of the checkpoint; `pictures` are those of
+    a camera whose encoder is learned here. `progress` is told how many more updates are done, and a note;
+    `log` gets every line of train.jsonl after the first.
+    Raises BadInput for bad transitions, for an algorithm that they do not serve, and for a folder with
+    another run, RobotRLError where training diverges.
     """
     run = RunFolder(Path(out))
+    device = checked_device(config.device, config.algorithm)
+    _check_serves(config, transitions, description)
     prepared = prepare(transitions, description)
     run.begin(_head(config, prepared, description))
     if run.finished:
         return run.root
     set_up_torch(config.threads)
     generator = torch.Generator().manual_seed(config.seed)
-    sizes = len(description.state_names), len(description.action_names)
-    learner = make_learner(config, *sizes, generator)
+    learner = _learner(config, description, generator, device)
     saved = run.restore(generator)
     if saved is not None:
         learner.load_state_dict(saved)
-    table = make_table(prepared.transitions, config)
-    _loop(learner, table, generator, config, run, progress or (lambda *_: None))
+    table = _table(prepared, config, pictures)
+    if device.type == "cuda":
+        table = table.to(device)
+    heard = progress or (lambda *_: None), log or (lambda _: None)
+    _loop(learner, table, generator, config, run, *heard)
     if keep_state:
         run.save_state(learner.state_dict(), generator)
-    save_checkpoint(run.root, learner.policy_weights(), _spec(config, prepared, description))
+    if isinstance(learner, PixelIQL):
+        (image,) = description.images
+        encoders = {image.file: encoder_to_onnx(learner.encoder, image.size)}
+    save_checkpoint(run.root, learner.policy_weights(), _spec(config, prepared, description), encoders)
     if not keep_state:
         run.drop_state()
     return run.root
@@ -181,11 +205,17 @@ def set_up_torch(threads: int) -> None:
 
 
 def make_learner(
-    config: TrainConfig, state_size: int, action_size: int, generator: torch.Generator, **changes: Any
+    config: TrainConfig,
+    state_size: int,
+    action_size: int,
+    generator: torch.Generator,
+    device: torch.device | str = "cpu",
+    **changes: Any,
 ) -> Learner:
     """The learner that `config` asks for, with fresh weights; `changes` as in `settings_of`."""
-    settings = settings_of(config, **changes)
-    return _classes(config.algorithm)[0](state_size, action_size, settings, generator)
+    settings, cls = settings_of(config, **changes), _classes(config.algorithm)[0]
+    where = () if torch.device(device).type == "cpu" else (device,)
+    return cls(state_size, action_size, settings, generator, *where)
 
 
 def make_table(transitions: Transitions, config: TrainConfig) -> TransitionTable:
@@ -195,32 +225,79 @@ def make_table(transitions: Transitions, config: TrainConfig) -> TransitionTable
     return TransitionTable(n_step(transitions, config.n_step, config.discount))
 
 
+def _check_serves(
+    config: TrainConfig, transitions: Transitions | ReplayFile, description: PolicyDescription
+) -> None:
+    """Raise BadInput for an algorithm that cannot learn to see, or from a file."""
+    whole_episodes = config.algorithm in NEEDS_RETURNS or config.n_step > 1
+    learns = any(image.learned for image in description.images)
+    if config.device == "cuda" and (learns or isinstance(transitions, ReplayFile)):
+        raise BadInput("--device: cuda serves transitions in memory, without the encoder cnn; use cpu")
+    if isinstance(transitions, ReplayFile) and whole_episodes:
+        raise BadInput(
+            f"transitions on disk serve iql, bc and rlpd with n_step 1, not {config.algorithm} with n_step "
+            f"{config.n_step}, which looks at whole episodes; keep them in memory"
+        )
+    if learns and (config.algorithm != "iql" or config.n_step > 1 or len(description.images) > 1):
+        raise BadInput(
+            "the encoder cnn learns with iql, n_step 1 and one camera; the frozen in-domain one serves every "
+            "algorithm and several cameras"
+        )
+
+
+def _table(
+    prepared: Prepared, config: TrainConfig, pictures: Pictures | None
+) -> TransitionTable | FileTable | PictureTable:
+    """What batches are drawn from."""
+    if pictures is not None:
+        return PictureTable(prepared.transitions, pictures)
+    if isinstance(prepared.transitions, Transitions):
+        return make_table(prepared.transitions, config)
+    return FileTable(prepared.transitions, prepared.scaler)
+
+
 def slices_of(learner: Learner) -> int:
     """How many slices of batch_size rows the learner takes in one update; RLPD takes `utd` of them."""
     return getattr(learner.config, "utd", 1)
 
 
+def _learner(
+    config: TrainConfig, description: PolicyDescription, generator: torch.Generator, device: torch.device
+) -> Learner:
+    """The learner for what the policy sees."""
+    actions, learned = len(description.action_names), [one for one in description.images if one.learned]
+    if not learned:
+        return make_learner(config, description.observation_size, actions, generator, device)
+    return PixelIQL(description.given_size, actions, learned[0].size, settings_of(config), generator)
+
+
 def _loop(
     learner: Learner,
-    table: TransitionTable,
+    table: TransitionTable | FileTable | PictureTable,
     generator: torch.Generator,
     config: TrainConfig,
     run: RunFolder,
     progress: Callable[[int, str], object],
+    log: Callable[[Mapping[str, float]], object],
 ) -> None:
     """Update until the last step, logging and saving on the way."""
     progress(learner.step, "")
     since, start, size = learner.step, time.perf_counter(), config.batch_size * slices_of(learner)
+    on_gpu = config.device == "cuda"
+    captured = CapturedUpdate(learner, table, size, torch.device("cuda")) if on_gpu else None
     while learner.step < config.steps:
-        batch = table.sample(size, generator)
-        info = learner.update(batch)
+        indices = torch.randint(len(table), (size,), generator=generator)
+        info = captured(indices) if captured else learner.update(table.rows(indices))
         logs = learner.step % config.log_every == 0 or learner.step == config.steps
-        if logs or not is_finite(info):
-            stop_unless_finite(info, learner, batch, run.root)
+        # A look at a value makes the host wait for the GPU, so there it is taken with the log's lines.
+        if logs or not (on_gpu or is_finite(info)):
+            stop_unless_finite(info, learner, table.rows(indices.to(config.device)), run.root)
         if logs:
             row = {name: float(value.detach().mean()) for name, value in info.items()}
             rate = (learner.step - since) / (time.perf_counter() - start)
-            run.log({"step": learner.step, **row, "updates_per_s": round(rate, 1)})
+            line = {"step": learner.step, **row, "updates_per_s": round(rate, 1)}
+            run.log(line)
+            log(line)
             progress(learner.step - since, f"actor loss {row['actor_loss']:.3g}")
             since, start = learner.step, time.perf_counter()
         if learner.step % config.save_every == 0 and learner.step < config.steps:
@@ -242,11 +319,22 @@ def _head(config: TrainConfig, prepared: Prepared, description: PolicyDescriptio
 
 
 def _spec(config: TrainConfig, prepared: Prepared, description: PolicyDescription) -> PolicySpec:
+    # The features of an encoder that was learned have no scale of their own.
+    learned = description.observation_size - description.given_size
+    mean = [*prepared.state_mean.tolist(), *[0.0] * learned]
+    std = [*prepared.state_std.tolist(), *[1.0] * learned]
+    end, images = len(description.state_names), []
+    for image in description.images:
+        start, end = end, end + image.features
+        scale = {"feature_mean": tuple(mean[start:end]), "feature_std": tuple(std[start:end])}
+        images.append(image.model_copy(update=scale))
+    state = len(description.state_names)
     return PolicySpec(
-        **description.model_dump(),
+        **description.model_copy(update={"images": tuple(images)}).model_dump(),
         version=__version__,
-        state_mean=prepared.state_mean.tolist(),
-        state_std=prepared.state_std.tolist(),
+        observation_keys=(*(["state"] if state else []), *(image.key for image in images)),
+        state_mean=mean[:state],
+        state_std=std[:state],
         hidden=config.hidden,
         algorithm=config.algorithm,
         config=config.as_dict(),

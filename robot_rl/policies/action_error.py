@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_rl.policies.policy import Policy
+from robot_rl.policies.checkpoint import PolicySpec
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class ActionError:
 
 
 def action_errors(
-    policy: Policy, states: np.ndarray, actions: np.ndarray, action_std: np.ndarray
+    spec: PolicySpec, chosen: np.ndarray, actions: np.ndarray, action_std: np.ndarray
 ) -> list[ActionError]:
-    """Compare the policy's actions in states (N, S) with the recorded (N, A); `action_std` (A,) scales."""
-    difference = np.asarray(policy.act(states), np.float64) - actions
+    """Compare a policy's actions (N, A) with the recorded ones (N, A); `action_std` (A,) scales."""
+    difference = np.asarray(chosen, np.float64) - actions
     absolute = np.abs(difference).mean(0)
     rms = np.sqrt(np.square(difference).mean(0))
-    columns = (policy.spec.action_names, policy.spec.action_units, absolute, rms, action_std)
+    columns = (spec.action_names, spec.action_units, absolute, rms, action_std)
     return [_one(*row) for row in zip(*columns, strict=True)]
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_serializer, model_validator
 
 from robot_rl.errors import BadInput, need
+from robot_rl.policies.image_input import ImageInput
 from robot_rl.specs.yaml_model import SpecModel, describe
 
 FORMAT_VERSION = 1
@@ -28,7 +29,7 @@ class PolicyDescription(SpecModel):
     The policy works on actions in [-1, 1]; -1 means `action_low` and 1 means `action_high`.
     """
 
-    state_names: tuple[str, ...] = Field(min_length=1)  # S, in order
+    state_names: tuple[str, ...] = ()  # S, in order; a policy that sees pictures may need none
     state_units: tuple[str, ...]  # S; "" where unknown
     action_names: tuple[str, ...] = Field(min_length=1)  # A, in order
     action_units: tuple[str, ...]  # A
@@ -40,6 +41,31 @@ class PolicyDescription(SpecModel):
     task_text: str  # the goal in words
     dataset_hash: str
     reward_source: str  # column of the rewards, "" for none
+    images: tuple[ImageInput, ...] = ()  # cameras that the policy sees
+
+    @property
+    def observation_size(self) -> int:
+        """How many numbers the network sees: the state's and those of all pictures."""
+        return len(self.state_names) + sum(image.features for image in self.images)
+
+    @property
+    def given_size(self) -> int:
+        """How many of these numbers the data give; the others come from an encoder that learns."""
+        return self.observation_size - sum(image.features for image in self.images if image.learned)
+
+    @model_serializer(mode="wrap")
+    def _without_empty_images(self, handler: Any) -> dict[str, Any]:
+        # Policies of states stay as they were, for whoever reads them.
+        values = handler(self)
+        if not self.images:
+            del values["images"]
+        return values
+
+    @model_validator(mode="after")
+    def _sees_something(self) -> PolicyDescription:
+        if not self.observation_size:
+            raise ValueError("state_names and images are both empty; a policy has to see something")
+        return self
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> PolicyDescription:
@@ -82,11 +108,28 @@ class PolicySpec(PolicyDescription):
         for name, std in zip(self.state_names, self.state_std, strict=True):
             if std <= 0:
                 raise ValueError(f"state_std of '{name}' must be positive, not {std}")
+        for image in self.images:
+            if not len(image.feature_mean) == len(image.feature_std) == image.features:
+                raise ValueError(f"images: '{image.camera}' needs {image.features} feature means and stds")
+            if min(image.feature_std) <= 0:
+                raise ValueError(f"images: '{image.camera}' has a feature_std that is not positive")
         return self
+
+    @property
+    def observation_mean(self) -> np.ndarray:
+        """(S + D,) float32: the states' and the features' means, as the network sees them."""
+        parts = [self.state_mean, *(image.feature_mean for image in self.images)]
+        return np.concatenate([np.float32(part) for part in parts])
+
+    @property
+    def observation_std(self) -> np.ndarray:
+        """(S + D,) float32."""
+        parts = [self.state_std, *(image.feature_std for image in self.images)]
+        return np.concatenate([np.float32(part) for part in parts])
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the tensors: layer<k>.weight (in, out), layer<k>.bias (out,), log_std (A,)."""
-        sizes = (len(self.state_names), *self.hidden, len(self.action_names))
+        sizes = (self.observation_size, *self.hidden, len(self.action_names))
         shapes: dict[str, tuple[int, ...]] = {}
         for k, (size_in, size_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
             shapes[f"layer{k}.weight"] = (size_in, size_out)
@@ -94,15 +137,28 @@ class PolicySpec(PolicyDescription):
         return shapes | {"log_std": (len(self.action_names),)}
 
 
-def save_checkpoint(folder: str | Path, weights: Mapping[str, np.ndarray], spec: PolicySpec) -> Path:
-    """Write a checkpoint; policy.json comes last, and a killed write is noticed by the weights' hash."""
+def save_checkpoint(
+    folder: str | Path,
+    weights: Mapping[str, np.ndarray],
+    spec: PolicySpec,
+    encoders: Mapping[str, bytes] | None = None,
+) -> Path:
+    """Write a checkpoint; policy.json comes last, and a killed write is noticed by the files' hashes.
+
+    `encoders` are the ONNX files of the cameras that the policy sees, by file name.
+    """
     folder = Path(folder)
     _check_weights(weights, spec, str(folder))
     content = need("safetensors.numpy", "train").save(
         {name: np.ascontiguousarray(array, np.float32) for name, array in weights.items()}
     )
-    spec = spec.model_copy(update={"weights_hash": hashlib.sha256(content).hexdigest()})
+    hashes = {name: hashlib.sha256(one).hexdigest() for name, one in (encoders or {}).items()}
+    images = tuple(image.model_copy(update={"file_hash": hashes[image.file]}) for image in spec.images)
+    hashed = {"weights_hash": hashlib.sha256(content).hexdigest(), "images": images}
+    spec = spec.model_copy(update=hashed)
     folder.mkdir(parents=True, exist_ok=True)
+    for name, one in (encoders or {}).items():
+        write_atomically(folder / name, one)
     write_atomically(folder / WEIGHTS, content)
     write_atomically(folder / SPEC, (json.dumps(spec.model_dump(mode="json"), indent=2) + "\n").encode())
     return folder

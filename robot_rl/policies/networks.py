@@ -130,7 +130,7 @@ class GaussianActor(nn.Module):
         weights = {"log_std": self.log_std.clamp(*LOG_STD_RANGE)}
         for k, (weight, bias) in enumerate(zip(self.net.weights, self.net.biases, strict=True)):
             weights |= {f"layer{k}.weight": weight[0], f"layer{k}.bias": bias[0, 0]}
-        return {name: tensor.detach().numpy().copy() for name, tensor in weights.items()}
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in weights.items()}
 
 
 class SquashedGaussianActor(nn.Module):
@@ -175,7 +175,7 @@ class SquashedGaussianActor(nn.Module):
             weights |= {f"layer{k}.weight": weight[0], f"layer{k}.bias": bias[0, 0]}
         for name in (f"layer{k}.weight", f"layer{k}.bias"):  # the last layer, without its half for log std
             weights[name] = weights[name][..., : self.action_size]
-        return {name: tensor.detach().numpy().copy() for name, tensor in weights.items()}
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in weights.items()}
 
 
 def squash(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

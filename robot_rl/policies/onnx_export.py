@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_rl.errors import RobotRLError, need
+from robot_rl.errors import BadInput, RobotRLError, need
 from robot_rl.policies.checkpoint import PolicySpec, load_checkpoint, write_atomically
 from robot_rl.policies.onnx_policy import INPUT, ONNX, OUTPUT, OnnxPolicy, written
 from robot_rl.policies.policy import MlpPolicy
@@ -28,6 +28,11 @@ def export_onnx(folder: str | Path) -> float:
     """
     folder = Path(folder)
     weights, spec = load_checkpoint(folder)
+    if spec.images:
+        raise BadInput(
+            f"{folder}: its policy sees pictures, and its encoders are ONNX already; it runs with numpy and "
+            "onnxruntime as it is (robot_rl.policies.image_policy.load_policy)"
+        )
     content = build(weights, spec)
     difference = parity(OnnxPolicy(content, spec, str(folder / ONNX)), MlpPolicy(weights, spec))
     if not difference <= PARITY:

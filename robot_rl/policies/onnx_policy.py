@@ -40,7 +40,7 @@ class OnnxPolicy:
     def __init__(self, content: bytes, spec: PolicySpec, where: str = ONNX):
         """Start a session on the file's content; raises BadInput naming `where` and what does not fit."""
         self.spec = spec
-        self._session = _session(content, where)
+        self._session = session(content, where)
         _check_fits(self._session, spec, where)
 
     @classmethod
@@ -73,8 +73,8 @@ def written(spec: PolicySpec) -> dict[str, str]:
     return {name: json.dumps(fields[name]) for name in BUILT_FROM}
 
 
-def _session(content: bytes, where: str) -> Any:
-    """An onnxruntime session on one thread: a network this small is slower with more."""
+def session(content: bytes, where: str, remedy: str = _AGAIN) -> Any:
+    """An onnxruntime session on one thread: a network this small is slower with more; raises BadInput."""
     runtime = need("onnxruntime", "onnx")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -85,7 +85,7 @@ def _session(content: bytes, where: str) -> Any:
     except Exception as error:
         if not type(error).__module__.startswith("onnxruntime"):
             raise
-        raise BadInput(f"{where}: not a graph that onnxruntime can run; {_AGAIN}") from error
+        raise BadInput(f"{where}: not a graph that onnxruntime can run; {remedy}") from error
 
 
 def _check_fits(session: Any, spec: PolicySpec, where: str) -> None:

@@ -31,13 +31,19 @@ class MlpPolicy:
         self.spec = spec
         count = len(spec.hidden) + 1
         self._layers = [(weights[f"layer{k}.weight"], weights[f"layer{k}.bias"]) for k in range(count)]
-        self._mean, self._std = np.float32(spec.state_mean), np.float32(spec.state_std)
+        self._mean, self._std = spec.observation_mean, spec.observation_std
         self._low, self._high = np.float32(spec.action_low), np.float32(spec.action_high)
 
     @classmethod
     def load(cls, folder: str | Path) -> MlpPolicy:
-        """Load the policy of a checkpoint folder; raises BadInput."""
-        return cls(*load_checkpoint(folder))
+        """Load the policy of a checkpoint folder; raises BadInput, also for one that sees pictures."""
+        weights, spec = load_checkpoint(folder)
+        if spec.images:
+            seen = ", ".join(image.key for image in spec.images)
+            raise BadInput(
+                f"{folder}: its policy sees pictures ({seen}), not just the state; use load_policy"
+            )
+        return cls(weights, spec)
 
     def act(self, observation: Mapping[str, np.ndarray] | np.ndarray) -> np.ndarray:
         """Choose the action (A,) float32 for a state (S,), or (B, A) for (B, S), in the spec's units.
@@ -45,15 +51,18 @@ class MlpPolicy:
         An observation is the state itself or a mapping with "state". Raises BadInput for a wrong size or a
         value that is not finite, so that no command is computed from it.
         """
-        state = checked_state(observation, self.spec.state_names)
-        return denormalise(self._squashed(state), self._low, self._high)
+        return self.act_on(checked_state(observation, self.spec.state_names))
+
+    def act_on(self, numbers: np.ndarray) -> np.ndarray:
+        """The actions (..., A) for what the network sees (..., S + D): state, then pictures' features."""
+        return denormalise(self._squashed(numbers), self._low, self._high)
 
     def reset(self) -> None:
         """Nothing to forget."""
 
-    def _squashed(self, state: np.ndarray) -> np.ndarray:
+    def _squashed(self, numbers: np.ndarray) -> np.ndarray:
         """The action in [-1, 1]."""
-        x = (state - self._mean) / self._std
+        x = (numbers - self._mean) / self._std
         for k, (weight, bias) in enumerate(self._layers):
             x = x @ weight + bias
             if k < len(self._layers) - 1:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from robot_rl.errors import BadInput, nearest, need
+from robot_rl.errors import BadInput, nearest
 from robot_rl.vision.open_clip_import import import_open_clip
+from robot_rl.vision.sizes import fit_size
 
 _BATCH = 256  # pictures at once
-_SMALLEST = 0.5  # of the encoder's picture size; below, enlarging would invent what is to be judged
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's own
 FORMAT_VERSION = 1
 
@@ -54,24 +54,6 @@ class ImageTextEncoder:
         """Embed sentences, (n, D)."""
         tokens = self._tokenizer(list(sentences)).to(self._device)
         return self.model.encode_text(tokens, normalize=True).cpu().numpy()
-
-
-def fit_size(pictures: np.ndarray, size: int) -> np.ndarray:
-    """Bring pictures (n, H, W, 3) uint8 to (n, size, size, 3), averaging areas; BadInput if too small."""
-    if pictures.ndim != 4 or pictures.shape[-1] != 3 or pictures.dtype != np.uint8:
-        raise BadInput(f"pictures must be (n, H, W, 3) uint8, not {pictures.dtype} {pictures.shape}")
-    height, width = pictures.shape[1:3]
-    if min(height, width) < _SMALLEST * size:
-        raise BadInput(
-            f"pictures of {height}x{width} pixels are too small for this encoder, which sees {size}x{size}; "
-            f"it takes at least {round(_SMALLEST * size)} pixels a side: record larger pictures or choose "
-            "an encoder for smaller ones"
-        )
-    if (height, width) == (size, size):
-        return np.ascontiguousarray(pictures)
-    cv2 = need("cv2", "vlm")
-    way = cv2.INTER_AREA if min(height, width) >= size else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(picture, (size, size), interpolation=way) for picture in pictures])
 
 
 def load_open_clip(name: str, weights: str, device: str = "cpu") -> ImageTextEncoder:

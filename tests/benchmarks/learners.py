@@ -60,17 +60,19 @@ def theirs(name: str, buffer: object, **settings: object) -> Callable[[], object
     return lambda: algorithm.update(buffer.sample_transition_batch(BATCH))
 
 
-def products(count: int, sizes: tuple[int, ...], forwards: int, backwards: int) -> list[Callable[[], object]]:
-    """The matrix products of so many passes through `count` networks, into memory of their own.
+def products(
+    count: int, sizes: tuple[int, ...], forwards: int, backwards: int, rows: int = BATCH
+) -> list[Callable[[], object]]:
+    """The matrix products of so many passes of `rows` through `count` networks, into memory of their own.
 
     A forward pass has one product a layer; a backward pass one for each layer's weights and one for what
     reaches each layer but the first.
     """
     calls = []
     for layer, (size_in, size_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
-        x, weight = torch.randn(count, BATCH, size_in), torch.randn(count, size_in, size_out)
-        y, grad = torch.randn(count, BATCH, size_out), torch.empty(count, size_in, size_out)
-        back = torch.empty(count, BATCH, size_in)
+        x, weight = torch.randn(count, rows, size_in), torch.randn(count, size_in, size_out)
+        y, grad = torch.randn(count, rows, size_out), torch.empty(count, size_in, size_out)
+        back = torch.empty(count, rows, size_in)
         for _ in range(forwards):
             calls.append(lambda x=x, w=weight, y=y: torch.bmm(x, w, out=y))
         for _ in range(backwards):
@@ -155,6 +157,22 @@ def iql_rows(data: Transitions, buffer: object, rounds: int) -> list[Row]:
     return rows
 
 
+def calql_products(n: int = 10) -> Callable[[], object]:
+    """The products of one Cal-QL update with n sampled actions each.
+
+    The target critics on n next actions; the critics on the data's action and 3 n sampled ones, and back; the
+    critics on the actor's action, and back to it; the actor at s, back too, and at s'.
+    """
+    critic, actor = (STATE + ACTION, *HIDDEN, 1), (STATE, *HIDDEN, 2 * ACTION)
+    calls = [
+        *products(2, critic, forwards=1, backwards=0, rows=n * BATCH),
+        *products(2, critic, forwards=1, backwards=1, rows=(3 * n + 1) * BATCH),
+        *products(2, critic, forwards=2, backwards=0),
+        *products(1, actor, forwards=2, backwards=1),
+    ]
+    return lambda: [call() for call in calls]
+
+
 def calql_rows(data: Transitions, buffer: object, rounds: int) -> list[Row]:
     """Cal-QL with 10 sampled actions each of uniform, pi(s), pi(s') and the target's maximum, both alike."""
     # No Lagrange multiplier (ours has none), and the best of 10 next actions in the target, as in ours.
@@ -162,12 +180,20 @@ def calql_rows(data: Transitions, buffer: object, rounds: int) -> list[Row]:
     contestants = {
         "ours": (ours("calql", data, n_actions=10, max_backup=True), 6),
         "d3rlpy": (theirs("CalQL", buffer, **like_ours), 2),
+        "gemm": (calql_products(), 6),
     }
     found = rates(contestants, rounds)
     return [
         speed("calql", found, "ours", f"{THREADS} threads, sampling included, {rounds} rounds"),
         speed("d3rlpy_calql", found, "d3rlpy", "max_q_backup on, alpha fixed, as in ours"),
         times("calql_over_d3rlpy", ratio(found, "ours", "d3rlpy"), (">=", 3)),
+        times("calql_share_of_gemm_limit", ratio(found, "ours", "gemm"), None),
+        times(
+            "calql_gemm_limit_over_d3rlpy",
+            ratio(found, "gemm", "d3rlpy"),
+            None,
+            "what calql_over_d3rlpy would be if all but the products cost nothing",
+        ),
     ]
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from robot_rl.data import layout
+from robot_rl.data import layout, store
 from robot_rl.data.store import Dataset
 from robot_rl.data.tables import write_tasks
 from robot_rl.data.video_write import Encoding, encode, encode_png
@@ -98,6 +98,30 @@ assert json.loads(tasks.schema.metadata[b"pandas"])["index_columns"] == ["task"]
 assert tasks.to_pylist() == [{"task_index": 0, "task": "open the drawer"}]
 print(len(episodes))
 """
+
+
+def test_columns_read_together_are_those_read_singly(tiny_dataset: Dataset, monkeypatch) -> None:
+    together, reads = Dataset.open(tiny_dataset.root), []
+    expected = {name: tiny_dataset.column(name) for name in ("observation.state", "action")}
+    read = store.read_table
+    monkeypatch.setattr(store, "read_table", lambda path, names: reads.append(names) or read(path, names))
+    together.load("observation.state", "action")
+    together.load("action")
+    for name, values in expected.items():
+        np.testing.assert_array_equal(together.column(name), values)
+    assert reads == [["observation.state", "action", "index"]]
+    with pytest.raises(BadInput, match="has no column 'actio'"):
+        together.load("actio")
+
+
+def test_a_final_state_of_another_size_is_named(tiny_dataset: Dataset) -> None:
+    path = tiny_dataset.root / "meta/robot_rl.parquet"
+    table = pq.read_table(path)
+    short = pa.array([[1.0], None, [2.0], [3.0]], pa.list_(pa.float32()))
+    column = table.column_names.index("final.state")
+    pq.write_table(table.set_column(column, "final.state", short), path)
+    with pytest.raises(BadInput, match="robot_rl.parquet: final.state has 3 numbers in 3 rows, not 7 each"):
+        Dataset.open(tiny_dataset.root).final_states()
 
 
 def test_plain_pyarrow_and_av_read_our_datasets(tiny_dataset: Dataset) -> None:

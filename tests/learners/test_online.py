@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import queue
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -237,6 +239,47 @@ def test_transitions_from_elsewhere(tmp_path):
     out = learn_from(learner, robot())
     assert learner.step == 95 and learner.learner.step == 295
     assert MlpPolicy.load(out).act(np.float32([0.0])).shape == (1,)
+
+
+def robot_steps(count):
+    x = np.float32([0.0])
+    for k in range(count):
+        after = np.float32([(k + 1) / count])
+        yield Transition(x, np.float32([0.1]), -float(after[0]), after, truncated=k % 10 == 9)
+        x = after
+
+
+def test_a_queue_that_another_thread_fills(tmp_path):
+    offline = offline_run(tmp_path / "offline")
+    learner = OnlineLearner(tmp_path / "on", offline, SHORT, weak_data())
+    line, heard = queue.Queue(2), []
+
+    def robot():
+        for step in robot_steps(24):  # stops in the middle of its third episode
+            line.put(step)
+        line.put(None)
+
+    thread = threading.Thread(target=robot)
+    thread.start()
+    learn_from(learner, line, lambda count, note: heard.append(count))
+    thread.join()
+    assert learner.step == sum(heard) == 24 and learner.episodes == 3
+    assert [row["episode_length"] for row in learner.rows() if "episode" in row] == [10, 10, 4]
+    again = OnlineLearner(tmp_path / "on", offline, SHORT, weak_data())
+    assert again.step == 24 and len(again._experience) == 24  # nothing is lost at the end
+    masks = again._experience.rows(torch.arange(24)).masks
+    assert masks.tolist() == [1.0] * 24  # a robot that stopped has not terminated
+
+
+def test_a_queue_is_not_read_beyond_the_steps(tmp_path):
+    offline = offline_run(tmp_path / "offline")
+    config = dataclasses.replace(SHORT, steps=15)
+    learner, line = OnlineLearner(tmp_path / "on", offline, config, weak_data()), queue.Queue()
+    for step in robot_steps(30):
+        line.put(step)
+    learn_from(learner, line)
+    assert learner.step == 15 and line.qsize() == 15
+    assert OnlineLearner(tmp_path / "on", offline, config, weak_data()).finished
 
 
 def test_a_nan_stops_it_by_name_with_the_batch(tmp_path):

@@ -45,7 +45,7 @@ def test_action_error():
     policy, states = make_policy(), np.zeros((2, 3), np.float32)
     actions = policy.act(states) + np.float32([[1, 0], [-3, 0]])
     # a: (1 + 3) / 2 = 2, sqrt((1 + 9) / 2) = 2.236, std 4; b: 0, and the data do not move
-    a, b = action_errors(policy, states, actions, np.array([4.0, 0.0]))
+    a, b = action_errors(policy.spec, policy.act(states), actions, np.array([4.0, 0.0]))
     np.testing.assert_allclose(
         [a.mean_absolute, a.rms, a.mean_absolute_in_std, a.rms_in_std],
         [2, 5**0.5, 0.5, 5**0.5 / 4],

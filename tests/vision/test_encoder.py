@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from robot_rl.errors import BadInput
-from robot_rl.vision.encoder import fit_size, load_open_clip
+from robot_rl.vision.encoder import load_open_clip
 from robot_rl.vision.open_clip_import import import_open_clip
+from robot_rl.vision.sizes import fit_size
 
 pytestmark = pytest.mark.skipif(find_spec("open_clip") is None, reason="open_clip is not installed")
 SMALLEST = "ViT-S-32-alt"  # of open_clip's own architectures
