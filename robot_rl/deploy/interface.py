@@ -168,10 +168,11 @@ def _actions(contract: RobotContract, spec: PolicyDescription) -> str:
 
 
 def _units(contract: RobotContract, spec: PolicyDescription) -> str:
-    """Where the contract does not convert an action, its unit must be that of the command."""
+    """Where the contract writes no scale or offset, an action's unit must be that of the command."""
     for name, unit in zip(spec.action_names, spec.action_units, strict=True):
         channel = contract.channels()[name]
-        if (channel.scale, channel.offset) == (1, 0) and unit and unit != channel.unit:
+        converted = {"scale", "offset"} & channel.model_fields_set  # also a written scale of 1
+        if not converted and unit and unit != channel.unit:
             return (
                 f"action_units of '{name}' is '{unit}', the contract's unit '{channel.unit}', without a "
                 "scale or offset that converts it"

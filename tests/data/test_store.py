@@ -105,13 +105,13 @@ def test_columns_read_together_are_those_read_singly(tiny_dataset: Dataset, monk
     expected = {name: tiny_dataset.column(name) for name in ("observation.state", "action")}
     read = store.read_table
     monkeypatch.setattr(store, "read_table", lambda path, names: reads.append(names) or read(path, names))
-    together.load("observation.state", "action")
-    together.load("action")
+    together.columns(["observation.state", "action"])
+    together.columns(["action"])
     for name, values in expected.items():
         np.testing.assert_array_equal(together.column(name), values)
     assert reads == [["observation.state", "action", "index"]]
     with pytest.raises(BadInput, match="has no column 'actio'"):
-        together.load("actio")
+        together.columns(["actio"])
 
 
 def test_a_final_state_of_another_size_is_named(tiny_dataset: Dataset) -> None:

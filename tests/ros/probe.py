@@ -36,7 +36,7 @@ def domain() -> int:
 def write_contract(contract: RobotContract, folder: Path) -> str:
     """Write a contract as a file and return its path."""
     path = folder / f"{contract.name}.yaml"
-    path.write_text(yaml.safe_dump(contract.model_dump(mode="json")))
+    path.write_text(yaml.safe_dump(contract.model_dump(mode="json", exclude_unset=True)))
     return str(path)
 
 
