@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--folder", type=Path, default=None, help="kept and continued; else a temporary one")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--cnn-steps", type=int, default=4000, help="updates of the one that learns to see")
+    parser.add_argument("--cnn-steps", type=int, default=1500, help="updates of the one that learns to see")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="image-policy-"))
     start, seeds = time.monotonic(), range(1 if options.quick else options.seeds)
