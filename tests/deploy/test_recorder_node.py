@@ -104,9 +104,6 @@ def open_rows(out: Path) -> int:
 
 
 def test_a_recorder_that_is_killed_keeps_all_that_was_closed_and_the_open_one(tmp_path):
-    from mcap.exceptions import McapError
-    from mcap.stream_reader import StreamReader
-
     out = tmp_path / "rec"
     with graph(tmp_path, trials=50) as processes:
         row = 8 * (1 + 7 + 4 + 3 + 1) + 4
@@ -127,9 +124,5 @@ def test_a_recorder_that_is_killed_keeps_all_that_was_closed_and_the_open_one(tm
     assert last.metadata.get("recovered") or not left
     assert len(last) >= whole or not left
     assert len(dataset.episode(0)) > 20
-    (bag,) = (out / "raw").glob("*/*.mcap")
-    kinds = set()
-    with bag.open("rb") as file, pytest.raises((McapError, EOFError)):
-        for record in StreamReader(file).records:
-            kinds.add(type(record).__name__)
-    assert "Message" in kinds or "Chunk" in kinds
+    said = [message.channel.topic for message in bag_of(out)]  # of the bag that was cut
+    assert said.count("/guard/executed") >= sum(len(episode) for episode in dataset) - 80  # a second
