@@ -12,7 +12,6 @@ from pathlib import Path
 
 from robot_rl.data.bag_recover import finish_bag, is_cut
 from robot_rl.data.layout import read_json, write_json
-from robot_rl.data.spec import staged_episodes, staging_of
 from robot_rl.data.video_write import check_size
 from robot_rl.data.writer import DatasetWriter
 from robot_rl.deploy.journal import INTERVENTION, Plan, read_journal
@@ -81,11 +80,17 @@ def recover(out: Path) -> Path | None:
     if not (out / PLAN).exists():
         return None
     convert(out, journals(out))
-    if not staged_episodes(out / DATASET):
-        shutil.rmtree(staging_of(out / DATASET), ignore_errors=True)
+    writer = _writer(out)
+    if not writer.closed_indices():
+        shutil.rmtree(writer.staging, ignore_errors=True)
         return None
-    _writer(out).close()
+    writer.close()
     return out / DATASET
+
+
+def closed_indices(out: Path) -> set[int]:
+    """Numbers of the episodes that already wait to become the dataset."""
+    return _writer(out).closed_indices()
 
 
 def main(arguments: list[str]) -> int:
