@@ -17,10 +17,18 @@ from typing import Any
 import numpy as np
 
 from robot_rl.data.layout import read_json
-from robot_rl.data.staging import staged_episodes
 from robot_rl.deploy.interface import StateBuilder
 from robot_rl.deploy.journal import END, Journal, Plan, Row
-from robot_rl.deploy.recording_folder import DATASET, JOURNAL, PLAN, agree, convert, journals, recover
+from robot_rl.deploy.recording_folder import (
+    DATASET,
+    JOURNAL,
+    PLAN,
+    agree,
+    closed_indices,
+    convert,
+    journals,
+    recover,
+)
 from robot_rl.errors import BadInput, RobotRLError
 from robot_rl.specs.robot_contract import RobotContract
 
@@ -186,7 +194,7 @@ class Recording:
         plan = self._plan({name: (int(h), int(w)) for name, (h, w) in sizes.items()})
         agree(self.out, plan)
         taken = [int(folder.name.split("-")[1]) for folder in journals(self.out)]
-        index = max([-1, *taken, *staged_episodes(self.out / DATASET)]) + 1
+        index = max([-1, *taken, *closed_indices(self.out)]) + 1
         begun = {"robot_contract": self.contract.name, "skipped": self._skipped, **self._metadata}
         self._journal = Journal(self.out / JOURNAL / f"episode-{index:06d}", plan, begun)
         self._written.clear()

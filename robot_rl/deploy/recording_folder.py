@@ -10,14 +10,14 @@ import shutil
 import sys
 from pathlib import Path
 
+from robot_rl.data.bag_recover import finish_bag, is_cut
 from robot_rl.data.layout import read_json, write_json
-from robot_rl.data.staging import staged_episodes, staging_of
 from robot_rl.data.video_write import check_size
 from robot_rl.data.writer import DatasetWriter
 from robot_rl.deploy.journal import INTERVENTION, Plan, read_journal
 from robot_rl.errors import BadInput, RobotRLError
 
-DATASET, JOURNAL, PLAN = "dataset", "journal", "recording.json"
+DATASET, JOURNAL, RAW, PLAN = "dataset", "journal", "raw", "recording.json"
 
 
 def journals(out: Path) -> list[Path]:
@@ -68,21 +68,29 @@ def convert(out: Path, folders: list[Path]) -> None:
 
 
 def recover(out: Path) -> Path | None:
-    """Finish a recording, cleanly ended or not: all that is on disk becomes OUT/dataset.
+    """Finish a recording, cleanly ended or not: all episodes on disk become OUT/dataset, cut bags whole ones.
 
     Returns the dataset's folder, or None where there is no episode.
     """
     out = Path(out)
+    for bag in filter(is_cut, (out / RAW).glob("*/*.mcap")):
+        finish_bag(bag)
     if (out / DATASET).exists():
         return out / DATASET
     if not (out / PLAN).exists():
         return None
     convert(out, journals(out))
-    if not staged_episodes(out / DATASET):
-        shutil.rmtree(staging_of(out / DATASET), ignore_errors=True)
+    writer = _writer(out)
+    if not writer.closed_indices():
+        shutil.rmtree(writer.staging, ignore_errors=True)
         return None
-    _writer(out).close()
+    writer.close()
     return out / DATASET
+
+
+def closed_indices(out: Path) -> set[int]:
+    """Numbers of the episodes that already wait to become the dataset."""
+    return _writer(out).closed_indices()
 
 
 def main(arguments: list[str]) -> int:

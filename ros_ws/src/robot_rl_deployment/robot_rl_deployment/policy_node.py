@@ -18,22 +18,10 @@ from std_msgs.msg import String
 
 from robot_rl.deploy.control import ControlStep, load_policy, load_swap, version_of
 from robot_rl.deploy.interface import SourceReader
+from robot_rl.deploy.pace import Pace
 from robot_rl.deploy.ticks import Ticks
 from robot_rl.errors import BadInput
-from robot_rl_deployment.common import (
-    EXECUTED,
-    LATEST,
-    NEW_WEIGHTS,
-    RELIABLE,
-    WISH,
-    action_message,
-    contract_of,
-    diagnose,
-    message_class,
-    parameter,
-    prioritise,
-    run,
-)
+from robot_rl_deployment import common
 
 
 class PolicyNode(LifecycleNode):
@@ -41,21 +29,21 @@ class PolicyNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("policy_node")
-        self.contract = contract_of(self)
-        prioritise(self)
-        self._run = parameter(self, "policy", "")
-        self._runtime = parameter(self, "runtime", "auto")
-        self._auto = parameter(self, "auto_activate", True)
+        self.contract = common.contract_of(self)
+        common.prioritise(self)
+        self._run = common.parameter(self, "policy", "")
+        self._runtime = common.parameter(self, "runtime", "auto")
+        self._auto = common.parameter(self, "auto_activate", True)
         self._step = ControlStep(self.contract, load_policy(self._run, self._runtime), version_of(self._run))
         self._next: tuple | None = None  # (policy, version), ready to be exchanged at the next tick
         self._swaps, self._refused = 0, ""
-        self._ticks = Ticks(self.contract.period)
+        self._ticks, self._pace = Ticks(self.contract.period), Pace(self.contract)
         self._timer = None
-        for source in self.contract.sources.values():
-            heard = partial(self._heard, SourceReader(source))
-            self.create_subscription(message_class(source.type), source.topic, heard, LATEST)
-        self.create_subscription(JointState, EXECUTED, self._executed, RELIABLE)
-        self.create_subscription(String, NEW_WEIGHTS, self._new_weights, RELIABLE)
+        for name, source in self.contract.sources.items():
+            heard = partial(self._heard, name, SourceReader(source))
+            self.create_subscription(common.message_class(source.type), source.topic, heard, common.LATEST)
+        self.create_subscription(JointState, common.EXECUTED, self._executed, common.RELIABLE)
+        self.create_subscription(String, common.NEW_WEIGHTS, self._new_weights, common.RELIABLE)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(1.0, self._diagnose)
         if self._auto:
@@ -69,19 +57,20 @@ class PolicyNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Make the publisher of wishes."""
-        self._wishes = self.create_lifecycle_publisher(JointState, WISH, RELIABLE)
+        self._wishes = self.create_lifecycle_publisher(JointState, common.WISH, common.RELIABLE)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to wish."""
         self._step.policy.reset()
         self._ticks = Ticks(self.contract.period)
-        self._timer = self.create_timer(self.contract.period, self._tick)
+        self._timer = self.create_timer(self._pace.timer, self._due)
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Wish nothing more; the guard then stops the robot."""
         self.destroy_timer(self._timer)
+        self._timer = None
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -89,17 +78,24 @@ class PolicyNode(LifecycleNode):
         self.destroy_publisher(self._wishes)
         return super().on_cleanup(state)
 
-    def _heard(self, read: SourceReader, message) -> None:
+    def _heard(self, name: str, read: SourceReader, message) -> None:
         try:
             self._step.state.heard(read(message))
+            if self._pace.heard(name, time.monotonic()) and self._timer is not None:
+                self._tick()
         except BadInput as error:
             self.get_logger().warning(str(error), throttle_duration_sec=1.0)
 
     def _executed(self, message: JointState) -> None:
         self._step.state.executed(dict(zip(message.name, message.position, strict=False)))
 
+    def _due(self) -> None:
+        if self._pace.due(time.monotonic()):
+            self._tick()
+
     def _tick(self) -> None:
         began = time.monotonic()
+        self._pace.acted(began)
         if self._next is not None:
             self._swap()
         try:
@@ -107,7 +103,7 @@ class PolicyNode(LifecycleNode):
         except BadInput as error:
             self.get_logger().warning(f"no wish: {error}", throttle_duration_sec=1.0)
             return
-        self._wishes.publish(action_message(self, wish, self._step.version))
+        self._wishes.publish(common.action_message(self, wish, self._step.version))
         self._ticks.note(began, time.monotonic())
 
     def _new_weights(self, message: String) -> None:
@@ -137,12 +133,12 @@ class PolicyNode(LifecycleNode):
         found = {"weights": self._step.version, "swaps": self._swaps, **self._ticks.summary()}
         level = DiagnosticStatus.WARN if self._refused else DiagnosticStatus.OK
         told = f"new weights refused: {self._refused}" if self._refused else "running"
-        diagnose(self, self._diagnostics, f"{self.contract.name}: policy", level, told, found)
+        common.diagnose(self, self._diagnostics, f"{self.contract.name}: policy", level, told, found)
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the node."""
-    return run(PolicyNode, args)
+    return common.run(PolicyNode, args)
 
 
 if __name__ == "__main__":

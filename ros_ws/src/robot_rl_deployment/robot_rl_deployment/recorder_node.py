@@ -22,6 +22,7 @@ from robot_rl.deploy.interface import SourceReader
 from robot_rl.deploy.pictures import picture_of
 from robot_rl.deploy.raw_bag import RawBag
 from robot_rl.deploy.recording import Recording
+from robot_rl.deploy.recording_folder import RAW
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import load_spec
 from robot_rl_deployment import common
@@ -53,7 +54,7 @@ class RecorderNode(Node):
         self.topics = RawTopics(self)
         self._listen()
         if common.parameter(self, "raw", True):
-            self.topics.bag = RawBag(out / "raw", self.topics.known, os.environ.get("ROS_DISTRO", ""))
+            self.topics.bag = RawBag(out / RAW, self.topics.known, os.environ.get("ROS_DISTRO", ""))
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(Trigger, "~/start", self._start)
         self.create_service(Trigger, "~/stop", self._stop)
