@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool, Trigger
 
 from robot_rl.deploy.guard import Guard, Mode, Output
-from robot_rl.deploy.interface import CommandReader, SourceReader
 from robot_rl.errors import BadInput
 from robot_rl_deployment import common
+from robot_rl_deployment.hearing import Hearing
 from robot_rl_deployment.outputs import Outputs
 
 
@@ -38,54 +37,20 @@ class GuardNode(Node):
         self._outputs = Outputs(self, self.contract)
         self._state = self.create_publisher(String, common.STATE, common.LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._listen()
-        self.create_timer(self.contract.period / 2, self._tick)
-        self.create_timer(1.0, self._every_second)
-
-    def _listen(self) -> None:
-        for name, source in self.contract.sources.items():
-            heard = partial(self._heard, name, SourceReader(source))
-            self.create_subscription(common.message_class(source.type), source.topic, heard, common.LATEST)
-        for name, camera in self.contract.cameras.items():
-            if camera.required:  # its silence alone matters here, not its pictures
-                self.create_subscription(Image, camera.topic, partial(self._seen, name), common.LATEST)
-        person = self.contract.intervention
-        for command in self.contract.commands.values():
-            override = partial(self._overridden, CommandReader(command))
-            topic = f"{person.prefix}/{command.topic}"
-            self.create_subscription(common.message_class(command.type), topic, override, common.LATEST)
+        self._hearing = Hearing(self, self.guard)
         self.create_subscription(JointState, common.WISH, self._wished, common.RELIABLE)
-        self.create_subscription(Bool, person.hold, self._held, common.RELIABLE)
         self.create_subscription(Bool, "estop", self._estopped, common.RELIABLE)
         self.create_service(SetBool, "~/enable", self._enable)
         self.create_service(Trigger, "~/estop", self._estop_service)
         self.create_service(Trigger, "~/reset", self._reset)
-
-    def _heard(self, name: str, read: SourceReader, message) -> None:
-        try:
-            values = read(message)
-        except BadInput as error:
-            self.guard.misread(name, str(error))
-            return
-        self.guard.heard(name, values, common.stamp_of(message), common.wall(self), time.monotonic())
-
-    def _seen(self, name: str, message: Image) -> None:
-        self.guard.heard(name, {}, common.stamp_of(message), common.wall(self), time.monotonic())
+        self.create_timer(self.contract.period / 2, self._tick)
+        self.create_timer(1.0, self._every_second)
 
     def _wished(self, message: JointState) -> None:
         wish = dict(zip(message.name, message.position, strict=False))
         stamp = common.stamp_of(message) or 0.0
         self.guard.wished(wish, stamp, common.wall(self), time.monotonic(), message.header.frame_id)
         self._tick()
-
-    def _overridden(self, read: CommandReader, message) -> None:
-        try:
-            self.guard.override(read(message), time.monotonic())
-        except BadInput as error:
-            self.get_logger().warning(f"teleoperation: {error}", throttle_duration_sec=1.0)
-
-    def _held(self, message: Bool) -> None:
-        self.guard.hold(message.data, time.monotonic())
 
     def _estopped(self, message: Bool) -> None:
         if message.data:
