@@ -71,7 +71,7 @@ class Promise:
         if begins:
             self._last, self._speed = dict.fromkeys(commands, 0.0), {}
         self._say(begins or elapsed >= period / 2 - ABS, f"commands {elapsed} s apart")
-        dt = min(elapsed, period)
+        dt = max(min(elapsed, period), 1e-6)  # as the limiter: a start may follow a stop at once
         for name, channel in self.channels.items():
             if begins and name in self._positions:
                 continue  # from where it stood, which is not known here
