@@ -13,6 +13,8 @@ def generate_launch_description():
             "runtime": "auto",
             "enable": "false",
             "realtime": "false",
+            "record": "",
+            "interface": "",
             "namespace": "",
         }
     )

@@ -15,6 +15,7 @@ def generate_launch_description():
             "seed": "0",
             "enable": "true",
             "realtime": "false",
+            "record": "",
             "namespace": "",
         }
     )

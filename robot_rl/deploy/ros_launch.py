@@ -13,6 +13,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
@@ -23,7 +24,6 @@ from launch.actions import (
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from launch import LaunchDescription
 from robot_rl.deploy.graph import PACKAGE, Deployment, NodeSpec, nodes
 from robot_rl.deploy.launcher import command, environment
 from robot_rl.errors import BadInput
@@ -42,6 +42,9 @@ ARGUMENTS: Mapping[str, tuple[str, list[str] | None]] = {
     "seed": ("Simulated robots: seed of the first episode.", None),
     "enable": ("Simulated robots: start moving at once. Hardware is enabled by a person.", ["true", "false"]),
     "realtime": ("Guard and policy at real-time priority, where permitted.", ["true", "false"]),
+    "record": ("Folder to record into: a dataset and raw bags.", None),
+    "reward": ("Folder of a labeling whose reward model judges what the camera sees.", None),
+    "interface": ("Network interface of a driver of ours; empty lets it choose.", None),
     "namespace": ("ROS namespace of all nodes and topics.", None),
 }
 
@@ -98,11 +101,14 @@ def _added(env: Mapping[str, str]) -> dict[str, str]:
 def _action(spec: NodeSpec, namespace: str) -> Any:
     """A launch_ros Node where the package was built with colcon, else the same command as a process."""
     ending = [Shutdown(reason=f"{spec.executable} ended")] if spec.essential else None
+    patience = str(spec.patience)  # s after Ctrl-C before launch insists: a recording has to be finished
     try:
         get_package_prefix(PACKAGE)
     except (PackageNotFoundError, OSError):  # not built, or no ROS environment at all
         line = command(spec, namespace, Path(mkdtemp(prefix="robot_rl_")))
-        return ExecuteProcess(cmd=line, name=spec.executable, output="screen", on_exit=ending)
+        return ExecuteProcess(
+            cmd=line, name=spec.executable, output="screen", on_exit=ending, sigterm_timeout=patience
+        )
     return Node(
         package=PACKAGE,
         executable=spec.executable,
@@ -110,4 +116,5 @@ def _action(spec: NodeSpec, namespace: str) -> Any:
         parameters=[spec.parameters],
         output="screen",
         on_exit=ending,
+        sigterm_timeout=patience,
     )
