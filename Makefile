@@ -64,7 +64,7 @@ bench: ## Run one benchmark: make bench NAME=x
 	$(VENV)/bin/python tests/benchmarks/$(NAME).py
 
 lint: $(TEST_STAMP) ## Check style with ruff
-	$(VENV)/bin/ruff check robot_rl tests
+	$(VENV)/bin/ruff check robot_rl tests ros_ws launch
 
 clean: ## Remove .venv, build output and caches; runs/ stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
