@@ -97,12 +97,12 @@ def check_fits(spec, task, run: Path) -> None:
     """Refuse a policy that acts otherwise than the task or sees what it does not have, by name."""
     from robot_rl.errors import BadInput
 
-    found, wanted = list(spec.action_names), [part.name for part in task.actions]
-    if found != wanted:
-        raise BadInput(f"{run}/policy.json: action_names is {found}, but task {task.name} has {wanted}")
     found, known = list(spec.state_names), [part.name for part in task.state]
     if not set(found) <= set(known):
         raise BadInput(f"{run}/policy.json: state_names is {found}, but task {task.name} has {known}")
+    found, wanted = list(spec.action_names), [part.name for part in task.actions]
+    if found != wanted:
+        raise BadInput(f"{run}/policy.json: action_names is {found}, but task {task.name} has {wanted}")
     camera = task.camera
     for image in spec.images:
         if (image.camera, image.height, image.width) != (camera.name, camera.size, camera.size):
