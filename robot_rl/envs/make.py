@@ -9,7 +9,7 @@ from robot_rl.errors import BadInput, nearest
 from robot_rl.specs.tasks import TaskCard
 
 # family, the part of a card's `environment` before the colon -> the module whose `make` serves it
-FAMILIES = {"metaworld": "robot_rl.envs.metaworld.task"}
+FAMILIES = {"metaworld": "robot_rl.envs.metaworld.task", "cloth": "robot_rl.envs.cloth.task"}
 
 
 def make_task(card: TaskCard, render_mode: str | None = None, size: int | None = None) -> TaskEnv:
