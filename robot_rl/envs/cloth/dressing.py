@@ -40,7 +40,9 @@ class Dressing:
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
         model = rig.model
-        self._mocap = {name: int(model.body(name).mocapid[0]) for name in ("hand", "forearm", "upper_arm", "person")}
+        self._mocap = {
+            name: int(model.body(name).mocapid[0]) for name in ("hand", "forearm", "upper_arm", "person")
+        }
         self._arm = frozenset(model.body(name).id for name in ("hand", "forearm", "upper_arm"))
         self._force = self._peak = 0.0
 
