@@ -43,8 +43,7 @@ class Dressing:
         self._mocap = {
             name: int(model.body(name).mocapid[0]) for name in ("hand", "forearm", "upper_arm", "person")
         }
-        self._arm = frozenset(model.body(name).id for name in ("hand", "forearm", "upper_arm"))
-        self._force = self._peak = 0.0
+        self._force = self._peak = self._depth = self._middle = 0.0
 
     def begin(self, rng: np.random.Generator, wide: bool) -> None:
         """Pose the arm, hold the sleeve in front of it (anywhere in front with `wide`) and let it settle."""
@@ -57,6 +56,7 @@ class Dressing:
         self._force = self._peak = 0.0
         for _ in range(_SETTLE):
             self.rig.run()
+        self._measure()
 
     def _draw_arm(self, rng: np.random.Generator) -> None:
         """Draw the arm's joints, from the fingertips to the shoulder: (4, 3) m."""
@@ -87,27 +87,29 @@ class Dressing:
         """Move and turn the gripper; `force` is the largest on the arm so far (N)."""
         self.rig.move(STEP * action[:3])
         self.rig.turn(TURN * action[3])
-        self._force = self.rig.run(lambda: self.rig.contact_force(self._arm))
+        self._force = self.rig.run(self.rig.contact_force)  # only arm and sleeve can touch in this scene
         self._peak = max(self._peak, self._force)
+        self._measure()
         return {"force": self._peak, "progress": self.progress()}
 
-    def _depth(self, ring: int) -> float:
-        """How much of the arm is through a ring of the sleeve, from the fingertips on (m)."""
-        return depth_in_ring(self.rig.points[RING * ring : RING * (ring + 1)], self._axis)
+    def _measure(self) -> None:
+        """Measure how much of the arm is through the sleeve's opening, and through its middle (m)."""
+        points, middle = self.rig.points, RING * MIDDLE
+        self._depth = depth_in_ring(points[:RING], self._axis)
+        self._middle = depth_in_ring(points[middle : middle + RING], self._axis)
 
     def progress(self) -> float:
         """Share of the forearm that the opening has passed, from wrist to elbow, in [0, 1]."""
-        return float(np.clip((self._depth(0) - HAND) / self._length, 0.0, 1.0))
+        return float(np.clip((self._depth - HAND) / self._length, 0.0, 1.0))
 
     def outcome(self) -> tuple[float, bool]:
         """See the class."""
-        depth = self._depth(0)
-        wanted = HAND + SUCCESS * self._length
+        depth, wanted = self._depth, HAND + SUCCESS * self._length
         cost = 0.02 * max(0.0, self._force - COMFORT)
         if depth == 0.0:
             return -2.0 * float(np.linalg.norm(self.rig.gripper - self._axis[0])) - cost, False
         reward = 5.0 * min(depth / wanted, 1.0) - cost
-        return reward, depth >= wanted and self._depth(MIDDLE) > 0.0
+        return reward, depth >= wanted and self._middle > 0.0
 
     def state(self) -> np.ndarray:
         """Pose of the gripper, fingertips and elbow as a camera sees them, force at the wrist."""
@@ -120,7 +122,7 @@ class Dressing:
         return {
             "distance": float(np.linalg.norm(off)),  # from the middle of the opening to the fingertips
             "aside": float(np.linalg.norm(off - (off @ self._along) * self._along)),  # off the forearm's line
-            "depth": self._depth(0),  # of the arm in the sleeve, from the fingertips to the held opening
+            "depth": self._depth,  # of the arm in the sleeve, from the fingertips to the held opening
             "forearm": self.progress(),  # share of the forearm that the opening has passed
         }
 

@@ -98,16 +98,15 @@ class Rig:
                 seen = max(seen, look())
         return seen
 
-    def contact_force(self, bodies: frozenset[int]) -> float:
-        """Size of the force (N) with which the flex presses on some bodies' shapes, all contacts together."""
-        total, wrench, data = np.zeros(3), np.zeros(6), self.data
+    def contact_force(self) -> float:
+        """Size of the force (N) of all contacts together, as the flex presses on what does not move."""
+        data = self.data
+        wrenches, wrench = np.zeros((data.ncon, 3)), np.zeros(6)
         for index in range(data.ncon):
-            contact = data.contact[index]
-            shape = contact.geom[0]
-            if shape >= 0 and contact.flex[1] >= 0 and int(self.model.geom_bodyid[shape]) in bodies:
-                mujoco.mj_contactForce(self.model, data, index, wrench)
-                total += contact.frame.reshape(3, 3).T @ wrench[:3]
-        return float(np.linalg.norm(total))
+            mujoco.mj_contactForce(self.model, data, index, wrench)
+            wrenches[index] = wrench[:3]
+        frames = data.contact.frame.reshape(-1, 3, 3)
+        return float(np.linalg.norm(np.einsum("cij,ci->j", frames, wrenches)))
 
 
 def aim(x_axis: np.ndarray, z_axis: np.ndarray) -> np.ndarray:

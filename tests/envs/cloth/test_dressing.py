@@ -53,6 +53,7 @@ def drawn(env, depths):
     turn = 2 * np.pi * np.arange(RING) / RING
     ring = 0.08 * (np.outer(np.cos(turn), across) + np.outer(np.sin(turn), up))
     env.data.flexvert_xpos[:] = np.concatenate([tip - depth * along + ring for depth in depths])
+    env._thing._measure()
 
 
 def test_success_is_a_sleeve_on_the_arm_past_four_fifths_of_the_forearm(env):
@@ -69,6 +70,7 @@ def test_success_is_a_sleeve_on_the_arm_past_four_fifths_of_the_forearm(env):
     assert thing.progress() > SUCCESS and not thing.outcome()[1]
     drawn(env, far + 0.01 - 0.03 * np.arange(8))
     env.data.flexvert_xpos[:] += [0, 0, -0.15]  # below the arm
+    thing._measure()
     assert thing.progress() == 0.0 and not thing.outcome()[1]
 
 
