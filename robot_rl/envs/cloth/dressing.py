@@ -35,7 +35,7 @@ class Dressing:
     """
 
     behaviours = ("expert", "slide", "goal", "wander", "undo", "retreat")
-    exploring = {"slide": 0.55, "goal": 0.2, "wander": 0.1, "retreat": 0.05, "undo": 0.1}
+    exploring = {"slide": 0.75, "goal": 0.1, "wander": 0.05, "undo": 0.1}
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
@@ -132,7 +132,7 @@ class Dressing:
             return wandering(rng)
         if name in ("expert", "slide", "undo"):
             whole = HAND + 0.9 * self._length
-            depth = {"expert": whole, "slide": rng.uniform(-0.05, whole), "undo": -0.12}[name]
+            depth = {"expert": whole, "slide": min(rng.uniform(-0.05, 1.4 * whole), whole), "undo": -0.12}[name]
             return lambda: self._along_arm(depth)
         goal, yaw = rng.uniform(self.rig.low, self.rig.high), rng.uniform(-0.6, 0.6)
         if name == "retreat":

@@ -30,7 +30,7 @@ class Fold:
     """
 
     behaviours = ("expert", "carry", "goal", "wander", "undo", "retreat")
-    exploring = {"carry": 0.55, "goal": 0.2, "wander": 0.1, "undo": 0.15}
+    exploring = {"carry": 0.7, "goal": 0.1, "wander": 0.05, "undo": 0.15}
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
@@ -106,7 +106,7 @@ class Fold:
         if name == "expert":
             return self._fold
         if name in ("carry", "undo"):
-            share, height = rng.uniform(0.0, 1.0), rng.uniform(0.01, 0.15)
+            share, height = min(rng.uniform(0.1, 1.3), 1.0), max(rng.uniform(-0.05, 0.15), 0.012)
             drop = rng.random() < 0.3
             start = self._laid_out() if name == "undo" else self._corner().copy()
             start[2] = height

@@ -27,7 +27,7 @@ class Rope:
     """
 
     behaviours = ("expert", "drag", "goal", "wander", "undo", "retreat")
-    exploring = {"drag": 0.45, "expert": 0.15, "goal": 0.2, "wander": 0.1, "undo": 0.1}
+    exploring = {"drag": 0.75, "goal": 0.1, "wander": 0.05, "undo": 0.1}
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
@@ -98,7 +98,8 @@ class Rope:
         if name == "expert":
             return self._straighten
         if name in ("drag", "undo"):
-            angle, share = rng.uniform(-1.0, 1.0), rng.uniform(0.3, 1.0) if name == "drag" else 0.25
+            angle, share = rng.uniform(-1.0, 1.0), rng.uniform(0.3, 1.2) if name == "drag" else 0.25
+            share = min(share, 1.02)
             goal = self._clamp + share * LENGTH * np.array([np.cos(angle), np.sin(angle), 0.0])
             goal[2] = rng.uniform(0.01, 0.06)
             return lambda: self._bring(goal)

@@ -16,7 +16,7 @@ from robot_rl.errors import BadInput, nearest
 from robot_rl.specs.tasks import TaskCard
 
 # How `explore` moves: steps to a segment, between pictures, and to an episode from a new start.
-_SEGMENT, _STEPS_PER_FRAME, _EPISODE = (3, 14), 2, (10, 40)
+_SEGMENT, _STEPS_PER_FRAME, _EPISODE = (6, 40), 2, (16, 90)
 
 
 class Thing(Protocol):
