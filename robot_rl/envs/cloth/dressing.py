@@ -132,7 +132,8 @@ class Dressing:
             return wandering(rng)
         if name in ("expert", "slide", "undo"):
             whole = HAND + 0.9 * self._length
-            depth = {"expert": whole, "slide": min(rng.uniform(-0.05, 1.4 * whole), whole), "undo": -0.12}[name]
+            some = min(rng.uniform(-0.05, 1.4 * whole), whole)
+            depth = {"expert": whole, "slide": some, "undo": -0.12}[name]
             return lambda: self._along_arm(depth)
         goal, yaw = rng.uniform(self.rig.low, self.rig.high), rng.uniform(-0.6, 0.6)
         if name == "retreat":
