@@ -27,8 +27,10 @@ from tests.benchmarks.mission import collected, label_accuracy
 
 TASKS = ("dressing", "cloth_fold")
 EPISODES, PAIRS, UPDATES = 20, 4000, 5000
-# Not used for any choice; settings were chosen on dataset seed 11 and evaluation seeds from 30,000.
-DATASET_SEEDS, SEEDS, FIRST_EPISODE = (401, 402), (0, 1), 60_000
+# Not used for any choice; settings were chosen on dataset seed 11 and evaluation seeds from 30,000. The card
+# of cloth_fold got a third scale after its rows on 401 and 402 had been seen, hence other seeds there.
+DATASET_SEEDS = {"dressing": (401, 402), "cloth_fold": (403, 404)}
+SEEDS, FIRST_EPISODE = (0, 1), {"dressing": 60_000, "cloth_fold": 70_000}
 
 
 def rows(folder: Path, workers: int = 2, tasks: tuple[str, ...] = TASKS) -> list[Row]:
@@ -43,7 +45,7 @@ def _task_rows(task: TaskCard, folder: Path, workers: int) -> list[Row]:
     start = time.monotonic()
     encoder = in_domain_encoder(task, InDomainConfig(), workers, progress)
     arms, accuracy, reached = [], [], []
-    for data, seed in zip(DATASET_SEEDS, SEEDS, strict=True):
+    for data, seed in zip(DATASET_SEEDS[task.name], SEEDS, strict=True):
         dataset = collected(task, "random", data, folder)
         reached.append(np.logical_or.reduceat(dataset.column("next.success"), dataset.starts).mean())
         labels, found = _labels(task, encoder, dataset, folder, seed)
@@ -56,7 +58,7 @@ def _task_rows(task: TaskCard, folder: Path, workers: int) -> list[Row]:
     rows = _success_rows(task, success)
     for field, least in (("label_accuracy", 0.75), ("label_accuracy_clear", 0.9)):
         values = [found[field] for found in accuracy]
-        note = f"in-domain judge on 5000 uniform pairs, datasets {list(DATASET_SEEDS)}: {_listed(values)}"
+        note = f"in-domain judge, 5000 uniform pairs, datasets {DATASET_SEEDS[task.name]}: {_listed(values)}"
         rows.append(Row.of(f"{task.name}/{field}", float(np.mean(values)), "share", (">=", least), note))
     rows.append(Row(f"{task.name}/data_success", float(np.mean(reached)), "share of episodes"))
     seconds = round(time.monotonic() - start)
@@ -84,7 +86,9 @@ def _arms(task: TaskCard, dataset: Dataset, labels: np.ndarray, folder: Path, se
         out = folder / "runs" / task.name / f"{name}-{seed}"
         arm = Arm(f"{name}/{seed}", out, dataset.root, task.name, np.asarray(rewards, np.float32))
         settings = {"algorithm": "bc" if name == "bc" else "iql", "steps": UPDATES, "seed": seed}
-        arms.append(replace(arm, episodes=EPISODES, first_seed=FIRST_EPISODE + 1000 * seed, **settings))
+        arms.append(
+            replace(arm, episodes=EPISODES, first_seed=FIRST_EPISODE[task.name] + 1000 * seed, **settings)
+        )
     return arms
 
 
