@@ -27,10 +27,10 @@ from tests.benchmarks.mission import collected, label_accuracy
 
 TASKS = ("dressing", "cloth_fold")
 EPISODES, PAIRS, UPDATES = 20, 4000, 5000
-# Not used for any choice; settings were chosen on dataset seed 11 and evaluation seeds from 30,000. The card
-# of cloth_fold got a third scale after its rows on 401 and 402 had been seen, hence other seeds there.
-DATASET_SEEDS = {"dressing": (401, 402), "cloth_fold": (403, 404)}
-SEEDS, FIRST_EPISODE = (0, 1), {"dressing": 60_000, "cloth_fold": 70_000}
+# Not used for any choice; settings were chosen on dataset seeds 11 to 13 and evaluation seeds from 30,000.
+# cloth_fold got a third scale, other data and another true reward after its rows on 401 to 404 had been seen.
+DATASET_SEEDS = {"dressing": (401, 402), "cloth_fold": (405, 406)}
+SEEDS, FIRST_EPISODE = (0, 1), {"dressing": 60_000, "cloth_fold": 80_000}
 
 
 def rows(folder: Path, workers: int = 2, tasks: tuple[str, ...] = TASKS) -> list[Row]:

@@ -14,7 +14,7 @@ SIDE = 9  # points along each edge of the cloth
 WIDTH = 0.28  # m, of an edge
 NEAR, LOW = 0.045, 0.03  # m; success: corner to corner seen from above, and height of the corner
 SPREAD = 0.8  # success: the other two corners are at least this share of the diagonal apart
-_ABOVE = 0.12  # m that the corner is carried above the table
+_ABOVE, _SLOPE = 0.12, 0.8  # m that the corner is carried above the table; lower towards the end, per m left
 _SETTLE = 2
 
 
@@ -24,9 +24,9 @@ class Fold:
     Success: the corner is within 4.5 cm of the one opposite, seen from above, lower than 3 cm, and the other
     two corners are still apart, so that a crumpled cloth does not count.
 
-    True reward at each step: 5 (1 - gap / diagonal), gap from corner to corner seen from above, and at most
-    1 more for the height: 1 - height / 10 cm where the gap is below a third. Less the distance (m, at most
-    30 cm) from the gripper to the corner while it does not hold it, twice.
+    True reward at each step: 5 (1 - distance / diagonal), distance from corner to corner in space, and 2 more
+    within 5 cm. Less the distance (m, at most 30 cm) from the gripper to the corner while it does not hold
+    it, twice.
     """
 
     behaviours = ("expert", "carry", "goal", "wander", "undo", "retreat")
@@ -82,7 +82,8 @@ class Fold:
     def outcome(self) -> tuple[float, bool]:
         """See the class."""
         gap, height = self._gap(), float(self._corner()[2])
-        reward = 5.0 * (1.0 - gap) + (max(0.0, 1.0 - height / 0.1) if gap < 1 / 3 else 0.0)
+        distance = float(np.linalg.norm(self._corner() - self.rig.points[self._corners[1]]))
+        reward = 5.0 * (1.0 - distance / (WIDTH * 2**0.5)) + (2.0 if distance < 0.05 else 0.0)
         reward -= 0.0 if self.rig.holds else 2.0 * min(self._reach(), 0.3)
         done = gap * WIDTH * 2**0.5 < NEAR and height < LOW and self._spread() > SPREAD
         return reward, done
@@ -138,14 +139,14 @@ class Fold:
         return towards(goal, self.rig.gripper, -1.0 if drop and there else 1.0)
 
     def _fold(self) -> np.ndarray:
-        """Take the corner, lift it, carry it over the one opposite and lay it down there."""
+        """Take the corner, lift it, and lay it down in an arc on the one opposite."""
         if self.outcome()[1]:
             return np.array([0.0, 0.0, 0.0, 1.0])
         if not self.rig.holds:
             return self._take()
         gripper, goal = self.rig.gripper, self.rig.points[self._corners[1]].copy()
         far = float(np.linalg.norm((goal - gripper)[:2]))
-        goal[2] = _ABOVE if far > 0.04 else 0.01
+        goal[2] = np.clip(_SLOPE * (far - 0.02), 0.01, _ABOVE)
         if far > 0.1 and gripper[2] < _ABOVE / 2:  # lift before carrying
             goal[:2] = gripper[:2]
         return towards(goal, gripper, 1.0)
