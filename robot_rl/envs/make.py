@@ -13,6 +13,7 @@ FAMILIES = {
     "metaworld": "robot_rl.envs.metaworld.task",
     "robosuite": "robot_rl.envs.robosuite.task",
     "go2": "robot_rl.envs.go2.task",
+    "cloth": "robot_rl.envs.cloth.task",
 }
 
 
