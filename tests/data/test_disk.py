@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,15 +26,20 @@ from tests.conftest import make_episode, make_writer, write_tiny
 from tests.data.importers.files import robomimic
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file may grow beyond 8 kB, which the system refuses as it does a full disk."""
+    """No file may grow beyond 8 kB, which the system refuses as it does a full disk.
+
+    Not a fixture: what pytest itself writes after the test may be a longer file.
+    """
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGXFSZ)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.fixture
@@ -49,7 +55,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("pictures", [True, False])
-def test_a_file_that_may_not_grow_is_named(small_files: None, tmp_path: Path, pictures: bool) -> None:
+def test_a_file_that_may_not_grow_is_named(tmp_path: Path, pictures: bool) -> None:
     writer = make_writer(tmp_path / "d", cameras={"front": (32, 32)} if pictures else {})
     steps = 40 if pictures else 400
     observations = {"state": np.zeros((steps, 7), np.float32) + np.arange(steps, dtype=np.float32)[:, None]}
@@ -57,7 +63,8 @@ def test_a_file_that_may_not_grow_is_named(small_files: None, tmp_path: Path, pi
         noise = np.random.default_rng(0).integers(0, 255, (steps, 32, 32, 3), dtype=np.uint8)
         observations["image.front"] = noise
     episode = replace(make_episode(0, steps), observations=observations, final_observation=None)
-    with pytest.raises(DiskTrouble, match="cannot be written .*too large.*raise the limit.*call continues"):
+    told = "cannot be written .*too large.*raise the limit.*call continues"
+    with small_files(), pytest.raises(DiskTrouble, match=told):
         writer.write(0, episode)
     assert [p.name for p in writer.staging.iterdir()] == ["writer.json"]
 
