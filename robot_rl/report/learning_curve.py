@@ -97,6 +97,7 @@ def draw_comparison(curves: Mapping[str, Sequence[Point]], title: str = ""):
     axes.set(ylim=(0, 1.02), xlabel="environment steps online", ylabel="success")
     axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
     axes.xaxis.set_major_formatter(lambda v, _: f"{v / 1000:g}k" if abs(v) >= 1000 else f"{v:g}")
+    axes.locator_params(axis="x", nbins=6)
     axes.grid(axis="x", visible=False)
     axes.margins(x=0.02)
     fig.suptitle(title, x=0.02, ha="left", fontsize=13)

@@ -44,7 +44,7 @@ from tests.benchmarks._rows import BENCH, Row, report
 
 TASK = load_task("drawer_open")
 # Sizes of data and numbers of updates were chosen on the data seeds 501 and 502 and episodes from 10,000 on.
-QUALITY, EPISODES_OF_DATA, DATA_SEED, FIRST_EPISODE = "medium", 5, 601, 70_000
+QUALITY, EPISODES_OF_DATA, DATA_SEED, FIRST_EPISODE = "mixed", 20, 601, 70_000
 DENSE, SPARSE, WINDOW = 100, 500, 0.1  # steps between looks, early and late; share of the steps that is early
 SAC = {"critics": 2, "subset": 2, "utd": 1, "layer_norm": False, "target_entropy": -len(TASK.actions)}
 
@@ -69,8 +69,8 @@ class Arm:
 CALQL = {"n_actions": 4}
 ARMS = (
     Arm("IQL", "iql", 2000),
-    Arm("Cal-QL", "calql", 2000, CALQL),
-    Arm("naive SAC", "calql", 2000, CALQL, fresh=True, online={"mix": 0.0, "warmup": 0}),
+    Arm("Cal-QL", "calql", 5000, CALQL),
+    Arm("naive SAC", "calql", 5000, CALQL, fresh=True, online={"mix": 0.0, "warmup": 0}),
 )
 
 
@@ -145,10 +145,10 @@ def go_online(work: Work) -> dict[int, list[bool]]:
 
 
 def looks_of(warmup: int, steps: int) -> list[int]:
-    """The steps at which the policy is judged: the start, densely after the first update, then seldom."""
-    early = range(DENSE, round(WINDOW * steps) + 1, DENSE)
+    """The steps at which the policy is judged: the start, densely from the first update on, then seldom."""
+    early = range(0, round(WINDOW * steps) + 1, DENSE)
     late = range(SPARSE, steps + 1, SPARSE)
-    return [0, *sorted({warmup + step for step in (*early, *late, steps)})]
+    return sorted({0, *(warmup + step for step in (*early, *late, steps))})
 
 
 @dataclass(frozen=True)
@@ -157,15 +157,15 @@ class Found:
 
     looks: tuple[int, ...]  # (L,) online steps
     success: np.ndarray  # (L, E, seeds) bool: each seed's evaluations, of the same episodes each time
-    early: int  # looks, the start among them, until 10 % of the steps after the first update
+    early: slice  # the looks after the first update, until 10 % of the steps from there
 
     def at(self, look: int) -> Interval:
         """Success at one look, over all episodes and seeds."""
         return mean_of(self.success[look])
 
     def worst(self) -> int:
-        """The early look, after the start, with the least success."""
-        return 1 + int(self.success[1 : self.early].mean((1, 2)).argmin())
+        """The early look with the least success; before the first update, nothing can fall."""
+        return self.early.start + int(self.success[self.early].mean((1, 2)).argmin())
 
     def drop(self) -> Interval:
         """Success at the start less that at the worst early look, paired by episode and seed."""
@@ -186,7 +186,9 @@ def found_of(arm: Arm, runs: list[dict[int, list[bool]]], steps: int) -> Found:
     """Join the runs of an arm, one a seed."""
     looks = tuple(runs[0])
     success = np.array([[run[step] for run in runs] for step in looks]).swapaxes(1, 2)
-    return Found(looks, success, sum(step <= arm.warmup + WINDOW * steps for step in looks))
+    updated = [look for look, step in enumerate(looks) if step > arm.warmup]
+    early = [look for look in updated if looks[look] <= arm.warmup + WINDOW * steps]
+    return Found(looks, success, slice(early[0], early[-1] + 1))
 
 
 def rows_of(arm: Arm, found: Found) -> list[Row]:
@@ -196,7 +198,7 @@ def rows_of(arm: Arm, found: Found) -> list[Row]:
     episodes, seeds = found.success.shape[1:]
     way = ">=" if arm.fresh else "<="
     bound = (way, max(round(drop.mean - drop.low, 3), 0.001 if arm.fresh else 0.0))
-    worst_note = f"at step {found.looks[worst]}, of {found.early - 1} early looks; each seed {each[1]}"
+    worst_note = f"at step {found.looks[worst]}, of {found.early.stop - found.early.start} early looks; each seed {each[1]}"
     told = f"95 % interval {drop.low:.3f} to {drop.high:.3f}, paired by episode"
     return [
         row(f"{name}/offline", found.at(0), f"each seed {each[0]}; {episodes} episodes, {seeds} seeds"),
