@@ -94,6 +94,7 @@ def draw_comparison(curves: Mapping[str, Sequence[Point]], title: str = ""):
             clip_on=False,
         )  # fmt: skip
     axes.axvline(0, color=INK, linewidth=1.2)
+    axes.annotate("goes online", (0, 1), (5, 2), textcoords="offset points", va="bottom", color=INK)
     axes.set(ylim=(0, 1.02), xlabel="environment steps online", ylabel="success")
     axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
     axes.xaxis.set_major_formatter(lambda v, _: f"{v / 1000:g}k" if abs(v) >= 1000 else f"{v:g}")

@@ -81,7 +81,7 @@ class Work:
     arm: Arm
     seed: int
     folder: Path
-    steps: int  # online, from the first update on
+    steps: int  # online
     episodes: int  # of each evaluation
     first_data_seed: int  # of the datasets, one a seed
     first_episode: int  # seed of an evaluation's first episode
@@ -124,9 +124,7 @@ def go_online(work: Work) -> dict[int, list[bool]]:
     kept = work.folder / f"{name}-{work.steps}-{work.episodes}.json"
     if kept.exists():
         return {int(step): found for step, found in json.loads(kept.read_text()).items()}
-    settings = OnlineConfig(
-        **{"steps": arm.warmup + work.steps, "seed": work.seed, "save_every": 10**6, **arm.online}
-    )
+    settings = OnlineConfig(**{"steps": work.steps, "seed": work.seed, "save_every": 10**6, **arm.online})
     offline, looks = learn_offline(work), looks_of(arm.warmup, work.steps)
     transitions = transitions_from_dataset(dataset_of(work)) if settings.mix else None
     env, judged, found = make_task(TASK), make_task(TASK), {}
@@ -146,9 +144,8 @@ def go_online(work: Work) -> dict[int, list[bool]]:
 
 def looks_of(warmup: int, steps: int) -> list[int]:
     """The steps at which the policy is judged: the start, densely from the first update on, then seldom."""
-    early = range(0, round(WINDOW * steps) + 1, DENSE)
-    late = range(SPARSE, steps + 1, SPARSE)
-    return sorted({0, *(warmup + step for step in (*early, *late, steps))})
+    early = range(warmup, warmup + round(WINDOW * steps) + 1, DENSE)
+    return sorted({0, *early, *range(warmup + SPARSE, steps + 1, SPARSE), steps})
 
 
 @dataclass(frozen=True)
@@ -198,7 +195,8 @@ def rows_of(arm: Arm, found: Found) -> list[Row]:
     episodes, seeds = found.success.shape[1:]
     way = ">=" if arm.fresh else "<="
     bound = (way, max(round(drop.mean - drop.low, 3), 0.001 if arm.fresh else 0.0))
-    worst_note = f"at step {found.looks[worst]}, of {found.early.stop - found.early.start} early looks; each seed {each[1]}"
+    count = found.early.stop - found.early.start
+    worst_note = f"at step {found.looks[worst]}, of {count} early looks; each seed {each[1]}"
     told = f"95 % interval {drop.low:.3f} to {drop.high:.3f}, paired by episode"
     return [
         row(f"{name}/offline", found.at(0), f"each seed {each[0]}; {episodes} episodes, {seeds} seeds"),
@@ -219,7 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=4000, help="online steps from the first update on")
+    parser.add_argument("--steps", type=int, default=5000, help="online, warm-up included")
     parser.add_argument("--episodes", type=int, default=30, help="of each evaluation")
     parser.add_argument("--data-seed", type=int, default=DATA_SEED, help="of the first seed's dataset")
     parser.add_argument("--first-episode", type=int, default=FIRST_EPISODE)
@@ -228,7 +226,7 @@ def main() -> None:
     options = parser.parse_args()
     seeds, steps, episodes = options.seeds, options.steps, options.episodes
     if options.quick:
-        seeds, steps, episodes = 1, 1000, 4
+        seeds, steps, episodes = 1, 1500, 4
     start, folder = time.monotonic(), options.folder or Path(tempfile.mkdtemp(prefix="switch-"))
     folder.mkdir(parents=True, exist_ok=True)
 
