@@ -100,7 +100,7 @@ def draw_comparison(curves: Mapping[str, Sequence[Point]], title: str = ""):
     axes.xaxis.set_major_formatter(lambda v, _: f"{v / 1000:g}k" if abs(v) >= 1000 else f"{v:g}")
     axes.locator_params(axis="x", nbins=6)
     axes.grid(axis="x", visible=False)
-    axes.margins(x=0.02)
+    axes.margins(x=0.04)
     fig.suptitle(title, x=0.02, ha="left", fontsize=13)
     fig.legend(loc="outside lower center", ncols=len(curves))
     return fig

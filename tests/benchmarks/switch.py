@@ -46,6 +46,8 @@ TASK = load_task("drawer_open")
 # Sizes of data and numbers of updates were chosen on the data seeds 501 and 502 and episodes from 10,000 on.
 QUALITY, EPISODES_OF_DATA, DATA_SEED, FIRST_EPISODE = "mixed", 20, 601, 70_000
 DENSE, SPARSE, WINDOW = 100, 500, 0.1  # steps between looks, early and late; share of the steps that is early
+TITLE = f"{TASK.name}: from offline to online"
+# RLPD without what makes it RLPD: two critics, one update a step, the entropy that SAC aims at.
 SAC = {"critics": 2, "subset": 2, "utd": 1, "layer_norm": False, "target_entropy": -len(TASK.actions)}
 
 
@@ -212,27 +214,11 @@ def row(name: str, one: Interval, note: str) -> Row:
     return Row.of(name, round(one.mean, 3), "success", None, told)
 
 
-def main() -> None:
-    """Run the benchmark; `--quick` is one seed and few steps, to see that it runs."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=5000, help="online, warm-up included")
-    parser.add_argument("--episodes", type=int, default=30, help="of each evaluation")
-    parser.add_argument("--data-seed", type=int, default=DATA_SEED, help="of the first seed's dataset")
-    parser.add_argument("--first-episode", type=int, default=FIRST_EPISODE)
-    parser.add_argument("--folder", type=Path, default=None, help="kept and continued; else a temporary one")
-    parser.add_argument("--picture", type=Path, default=BENCH / "switch.png", help=".png or .svg")
-    options = parser.parse_args()
-    seeds, steps, episodes = options.seeds, options.steps, options.episodes
-    if options.quick:
-        seeds, steps, episodes = 1, 1500, 4
-    start, folder = time.monotonic(), options.folder or Path(tempfile.mkdtemp(prefix="switch-"))
-    folder.mkdir(parents=True, exist_ok=True)
+def run_all(folder: Path, seeds: int, **sizes: int) -> list[tuple[Arm, Found]]:
+    """Collect, learn offline and go on online, two runs at a time."""
 
     def works(arm: Arm) -> list[Work]:
-        sizes = folder, steps, episodes, options.data_seed, options.first_episode
-        return [Work(arm, seed, *sizes) for seed in range(seeds)]
+        return [Work(arm, seed, folder, **sizes) for seed in range(seeds)]
 
     for work in works(ARMS[0]):
         dataset_of(work)
@@ -240,10 +226,30 @@ def main() -> None:
         # First what others build on, so that no two make the same thing at a time.
         pool.map(learn_offline, [work for arm in ARMS if not arm.fresh for work in works(arm)], 1)
         ran = iter(pool.map(go_online, [work for arm in ARMS for work in works(arm)], 1))
-    found = [(arm, found_of(arm, [next(ran) for _ in range(seeds)], steps)) for arm in ARMS]
+    return [(arm, found_of(arm, [next(ran) for _ in range(seeds)], sizes["steps"])) for arm in ARMS]
+
+
+def main() -> None:
+    """Run the benchmark; `--quick` is one seed and few steps, to see that it runs."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=5000, help="online, warm-up included")
+    parser.add_argument("--episodes", type=int, default=30, help="of each evaluation")
+    parser.add_argument("--first-data-seed", type=int, default=DATA_SEED, help="of the datasets, one a seed")
+    parser.add_argument("--first-episode", type=int, default=FIRST_EPISODE, help="seed of evaluations")
+    parser.add_argument("--folder", type=Path, default=None, help="kept and continued; else a temporary one")
+    parser.add_argument("--picture", type=Path, default=BENCH / "switch.png", help=".png or .svg")
+    options = parser.parse_args()
+    if options.quick:
+        options.seeds, options.steps, options.episodes = 1, 1500, 4
+    start, folder = time.monotonic(), options.folder or Path(tempfile.mkdtemp(prefix="switch-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("steps", "episodes", "first_data_seed", "first_episode")
+    found = run_all(folder, options.seeds, **{name: getattr(options, name) for name in names})
     rows = [row for arm, one in found for row in rows_of(arm, one)]
     curves = {arm.name: one.points() for arm, one in found}
-    picture = write_comparison(options.picture, curves, "drawer_open: going online")
+    picture = write_comparison(options.picture, curves, TITLE)
     note = f"picture: {picture}; data and runs in {folder}"
     report("switch", [*rows, Row("seconds", round(time.monotonic() - start), "s", note=note)])
 
