@@ -43,8 +43,9 @@ from robot_rl.specs.tasks import load_task
 from tests.benchmarks._rows import BENCH, Row, report
 
 TASK = load_task("drawer_open")
-# Sizes of data and numbers of updates were chosen on the data seeds 501 and 502 and episodes from 10,000 on.
-QUALITY, EPISODES_OF_DATA, DATA_SEED, FIRST_EPISODE = "mixed", 20, 601, 70_000
+# Not used for any choice: data, updates and how IQL's rate rises were chosen on the data seeds 501 to 510
+# and episodes from 10,000 on, after a look at 601 to 603 had shown that IQL fell.
+QUALITY, DATA_SEED, FIRST_EPISODE = "mixed", 701, 80_000
 DENSE, SPARSE, WINDOW = 100, 500, 0.1  # steps between looks, early and late; share of the steps that is early
 TITLE = f"{TASK.name}: from offline to online"
 # RLPD without what makes it RLPD: two critics, one update a step, the entropy that SAC aims at.
@@ -58,6 +59,7 @@ class Arm:
     name: str
     algorithm: str
     updates: int  # offline
+    demonstrations: int  # episodes of the dataset; few, so that the policy is weak
     settings: Mapping[str, Any] = field(default_factory=dict)
     fresh: bool = False  # online, SAC with new critics takes up the actor
     online: Mapping[str, Any] = field(default_factory=dict)  # changes to what `finetune` does by default
@@ -70,9 +72,9 @@ class Arm:
 
 CALQL = {"n_actions": 4}
 ARMS = (
-    Arm("IQL", "iql", 2000),
-    Arm("Cal-QL", "calql", 5000, CALQL),
-    Arm("naive SAC", "calql", 5000, CALQL, fresh=True, online={"mix": 0.0, "warmup": 0}),
+    Arm("IQL", "iql", 1500, 10),
+    Arm("Cal-QL", "calql", 5000, 20, CALQL),
+    Arm("naive SAC", "calql", 5000, 20, CALQL, fresh=True, online={"mix": 0.0, "warmup": 0}),
 )
 
 
@@ -92,8 +94,9 @@ class Work:
 def dataset_of(work: Work) -> Dataset:
     """The small dataset that belongs to the seed."""
     seed = work.first_data_seed + work.seed
-    path = work.folder / f"{QUALITY}-{seed}-{EPISODES_OF_DATA}"
-    plan = Plan(TASK, load_dataset_card(TASK.name, QUALITY), path, EPISODES_OF_DATA, seed, images=False)
+    count = work.arm.demonstrations
+    path = work.folder / f"{QUALITY}-{seed}-{count}"
+    plan = Plan(TASK, load_dataset_card(TASK.name, QUALITY), path, count, seed, images=False)
     return collect(plan)  # or what is there
 
 
@@ -220,11 +223,12 @@ def run_all(folder: Path, seeds: int, **sizes: int) -> list[tuple[Arm, Found]]:
     def works(arm: Arm) -> list[Work]:
         return [Work(arm, seed, folder, **sizes) for seed in range(seeds)]
 
-    for work in works(ARMS[0]):
+    # First what others build on, so that no two make the same thing at a time.
+    first = [work for arm in ARMS if not arm.fresh for work in works(arm)]
+    for work in first:
         dataset_of(work)
     with worker_pool(2) as pool:
-        # First what others build on, so that no two make the same thing at a time.
-        pool.map(learn_offline, [work for arm in ARMS if not arm.fresh for work in works(arm)], 1)
+        pool.map(learn_offline, first, 1)
         ran = iter(pool.map(go_online, [work for arm in ARMS for work in works(arm)], 1))
     return [(arm, found_of(arm, [next(ran) for _ in range(seeds)], sizes["steps"])) for arm in ARMS]
 
