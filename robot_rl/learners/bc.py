@@ -19,7 +19,8 @@ from robot_rl.policies.networks import LOG_STD_RANGE, GaussianActor
 if TYPE_CHECKING:
     from robot_rl.learners.iql import IQLConfig
 
-Schedule = Literal["cosine", "constant"]
+Schedule = Literal["cosine", "constant", "rising"]
+RISE = 2000  # updates after the `steps` of the cosine, in which the rate rises again
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,13 @@ def actor_loss(log_prob: Tensor) -> Tensor:
 
 
 def scheduled(config: BCConfig | IQLConfig, step: int) -> float:
-    """The actor's learning rate at an update: constant, or falling to 0 along a cosine."""
-    cosine = config.schedule == "cosine"
-    return config.learning_rate * (0.5 * (1 + math.cos(math.pi * step / config.steps)) if cosine else 1.0)
+    """The actor's learning rate at an update: constant, falling to 0 along a cosine, or rising from there."""
+    share = 1.0
+    if config.schedule == "cosine":
+        share = 0.5 * (1 + math.cos(math.pi * step / config.steps))
+    elif config.schedule == "rising":
+        share = min(max(step - config.steps, 0) / RISE, 1.0)
+    return config.learning_rate * share
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ class IQLConfig:
     """Settings of IQL; `steps` is the length of the cosine schedule of the actor's learning rate."""
 
     steps: int
-    schedule: Schedule = "cosine"  # online there is no last step for it to fall towards: "constant"
+    schedule: Schedule = "cosine"  # online it rises again from the 0 to which it fell: "rising"
     hidden: tuple[int, ...] = (128, 128)
     discount: float = 0.99
     expectile: float = 0.9

@@ -109,7 +109,8 @@ class OnlineLearner:
         set_up_torch(config.threads)
         self._generator = torch.Generator().manual_seed(config.seed)
         sizes = offline.spec.observation_size, len(offline.spec.action_names)
-        changes = {"schedule": "constant"} | ({"utd": config.utd} if config.utd else {})
+        # Woken at its full rate at once, IQL's actor was seen to lose half of its success for a while.
+        changes = {"schedule": "rising"} | ({"utd": config.utd} if config.utd else {})
         self.learner = make_learner(self._settings, *sizes, self._generator, **changes)
         own_utd = getattr(self.learner.config, "utd", None)
         self._rounds = 1 if own_utd else config.utd or 1

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from robot_rl.errors import BadInput
-from robot_rl.report.drawing import ACCENT, FULL_WIDTH, INK, MUTED, figure, style, to_svg
+from robot_rl.report.drawing import ACCENT, FULL_WIDTH, HALF_WIDTH, INK, MUTED, SERIES, figure, style, to_svg
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,52 @@ def write_learning_curve(
     path: Path, points: Sequence[Point], title: str = "", runs: Sequence[Sequence[float]] = ()
 ) -> Path:
     """Write the curve as a file of its own, SVG or PNG by its ending; raises BadInput for another one."""
+    with style():
+        return _save(path, lambda: draw(points, title, runs))
+
+
+def _save(path: Path, drawn: Callable[[], Any]) -> Path:
+    """Write a figure as SVG or PNG by the file's ending; raises BadInput for another one."""
     if path.suffix not in (".svg", ".png"):
         raise BadInput(f"{path}: a picture is written as .svg or .png, not '{path.suffix}'")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with style():
-        # Unlike inside a page, nothing says what lies behind the picture.
-        fig = draw(points, title, runs)
-        fig.savefig(
-            path, dpi=144, facecolor="white", metadata={"Date": None} if path.suffix == ".svg" else {}
-        )
+    # Unlike inside a page, nothing says what lies behind the picture.
+    metadata = {"Date": None} if path.suffix == ".svg" else {}
+    drawn().savefig(path, dpi=144, facecolor="white", metadata=metadata)
     return path
+
+
+def draw_comparison(curves: Mapping[str, Sequence[Point]], title: str = ""):
+    """Several ways of going on online, by name, in one figure; each is flat before the switch at step 0."""
+    if not curves or not all(curves.values()):
+        raise BadInput("learning curve: needs at least one curve, and points in each")
+    before = -0.08 * max(points[-1].step for points in curves.values())
+    fig = figure(HALF_WIDTH, 330)
+    axes = fig.subplots()
+    for (name, points), colour, marker in zip(curves.items(), cycle(SERIES), cycle("os^D"), strict=False):
+        steps, start = [p.step for p in points], points[0].mean
+        axes.fill_between(
+            steps, [p.low for p in points], [p.high for p in points], color=colour, alpha=0.15, lw=0
+        )
+        axes.plot([before, 0], [start, start], color=colour, linestyle=(0, (2, 2)))
+        axes.plot(
+            steps, [p.mean for p in points], marker=marker, color=colour, markersize=4, label=name,
+            clip_on=False,
+        )  # fmt: skip
+    axes.axvline(0, color=INK, linewidth=1.2)
+    axes.annotate("goes online", (0, 1), (5, 2), textcoords="offset points", va="bottom", color=INK)
+    axes.set(ylim=(0, 1.02), xlabel="environment steps online", ylabel="success")
+    axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
+    axes.xaxis.set_major_formatter(lambda v, _: f"{v / 1000:g}k" if abs(v) >= 1000 else f"{v:g}")
+    axes.locator_params(axis="x", nbins=6)
+    axes.grid(axis="x", visible=False)
+    axes.margins(x=0.04)
+    fig.suptitle(title, x=0.02, ha="left", fontsize=13)
+    fig.legend(loc="outside lower center", ncols=len(curves))
+    return fig
+
+
+def write_comparison(path: Path, curves: Mapping[str, Sequence[Point]], title: str = "") -> Path:
+    """Write several curves as one picture, SVG or PNG by its ending; raises BadInput for another one."""
+    with style():
+        return _save(path, lambda: draw_comparison(curves, title))

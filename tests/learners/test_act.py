@@ -24,8 +24,10 @@ def test_actions_are_drawn_around_the_policys_own(learner, config):
     assert learner.act(states, torch.Generator()).abs().max() == pytest.approx(ACTION_BOUND)
 
 
-def test_the_learning_rate_falls_to_zero_or_stays():
+def test_the_learning_rate_falls_to_zero_or_stays_or_rises_again():
     for cls in (IQLConfig, BCConfig):
         falling = cls(steps=4, learning_rate=2.0)
         assert [scheduled(falling, step) for step in (0, 2, 4)] == pytest.approx([2, 1, 0])
         assert scheduled(cls(steps=4, learning_rate=2.0, schedule="constant"), 4) == 2
+        rising = cls(steps=4, learning_rate=2.0, schedule="rising")
+        assert [scheduled(rising, 4 + step) for step in (0, 500, 2000, 3000)] == [0, 0.5, 2, 2]

@@ -83,14 +83,15 @@ def _good_data():
     return line_transitions()
 
 
-def test_the_actors_learning_rate_is_not_at_the_end_of_its_cosine(tmp_path):
+def test_the_actors_learning_rate_rises_from_the_end_of_its_cosine(tmp_path):
     offline = offline_run(tmp_path / "offline")
     learner = OnlineLearner(tmp_path / "on", offline, dataclasses.replace(SHORT, steps=5), weak_data())
     before = learner.learner.policy_weights()
     finetune(learner, LineEnv())
     after = learner.learner.policy_weights()
     moved = max(float(np.abs(after[name] - before[name]).max()) for name in before)
-    assert moved > 1e-3  # Adam's step is about the learning rate, 2e-3
+    # Adam's step is about the learning rate: 2e-3 in full, and 4 / 2000 of that at the last of these.
+    assert 1e-5 < moved < 1e-4
     assert learner.learner.step == 205  # it went on from the offline run's 200 updates
 
 

@@ -6,7 +6,14 @@ import pytest
 
 from robot_rl.errors import BadInput
 from robot_rl.report.drawing import style
-from robot_rl.report.learning_curve import Point, draw, learning_curve, write_learning_curve
+from robot_rl.report.learning_curve import (
+    Point,
+    draw,
+    draw_comparison,
+    learning_curve,
+    write_comparison,
+    write_learning_curve,
+)
 
 POINTS = [Point(0, 0.25, 0.1, 0.5), Point(20_000, 0.8, 0.6, 0.9)]
 
@@ -42,3 +49,18 @@ def test_mistakes_are_named():
         draw([])
     with pytest.raises(BadInput, match="runs as long as the 2 of them"):
         draw(POINTS, runs=[[0.1]])
+
+
+def test_several_curves_and_the_switch(tmp_path):
+    curves = {"ours": POINTS, "naive": [Point(0, 0.5, 0.4, 0.6), Point(10_000, 0.0, 0.0, 0.1)]}
+    with style():
+        fig = draw_comparison(curves, "drawer")
+    before_one, one, before_two, two, switch = fig.axes[0].lines
+    # Flat at the offline success before the switch, for 8 % of the longest run.
+    assert list(before_one.get_xdata()) == [-1600, 0] and list(before_one.get_ydata()) == [0.25, 0.25]
+    assert list(before_two.get_ydata()) == [0.5, 0.5] and list(switch.get_xdata()) == [0, 0]
+    assert list(one.get_ydata()) == [0.25, 0.8] and list(two.get_xdata()) == [0, 10_000]
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["ours", "naive"]
+    assert write_comparison(tmp_path / "a.png", curves).read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(BadInput, match="at least one curve"):
+        write_comparison(tmp_path / "a.png", {})
