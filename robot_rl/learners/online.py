@@ -22,6 +22,7 @@ from robot_rl import __version__
 from robot_rl.data.replay import Transitions
 from robot_rl.errors import BadInput, RobotRLError
 from robot_rl.learners.batch import Batch, TransitionTable
+from robot_rl.learners.denormals import flushed_denormals
 from robot_rl.learners.divergence import is_finite, stop_unless_finite
 from robot_rl.learners.experience import Experience, Record, Transition
 from robot_rl.learners.offline_run import OfflineRun
@@ -215,6 +216,7 @@ class OnlineLearner:
             self._experience.add(self._scaled(step))
         self._since = (self.step, time.perf_counter())
 
+    @flushed_denormals()
     def _update(self) -> dict[str, Tensor]:
         """Take the updates of one environment step; returns the info of the last."""
         info: dict[str, Tensor] = {}

@@ -20,6 +20,7 @@ from robot_rl.data.replay_file import ReplayFile
 from robot_rl.errors import BadInput, nearest
 from robot_rl.learners.batch import Batch, TransitionTable
 from robot_rl.learners.cuda_graph import CapturedUpdate, checked_device
+from robot_rl.learners.denormals import flushed_denormals
 from robot_rl.learners.divergence import is_finite, stop_unless_finite
 from robot_rl.learners.file_table import FileTable
 from robot_rl.learners.n_step import n_step
@@ -144,6 +145,7 @@ def _classes(algorithm: str) -> tuple[type, type]:
     return getattr(module, name), getattr(module, f"{name}Config")
 
 
+@flushed_denormals()
 def train(
     transitions: Transitions | ReplayFile,
     out: Path,
@@ -201,7 +203,6 @@ def train(
 def set_up_torch(threads: int) -> None:
     """Set how torch computes in this process from now on."""
     torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)  # vanishing moments of Adam would slow the processor down tenfold
 
 
 def make_learner(

@@ -158,6 +158,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     warnings.filterwarnings("ignore", module="gymnasium")
     set_up_torch(1)
+    torch.set_flush_denormal(True)
     lacking = missing()
     report(
         "door_human",
