@@ -75,7 +75,7 @@ def _spin() -> None:
 def rows_of(name: str, phase: Phase, idle: bool) -> list[Row]:
     """The rows of one phase; goals hold for idle cores."""
     p50, p99 = 1e3 * np.percentile(phase.latency, [50, 99])
-    note = "stamp of an observation to its command's arrival at the robot; up to a period of it is waiting"
+    note = "from publishing an observation until its command arrives at the robot"
     step99 = float(phase.step.partition("p99 ")[2].split(" ")[0])
     share = 100 * phase.late / max(phase.commands, 1)
     cpu = ", ".join(f"{node} {value:.0%}" for node, value in phase.cpu.items())
