@@ -104,7 +104,7 @@ class ClipsSource:
     def _settings(self, first: str) -> dict[str, Any]:
         sizes = {}
         for camera in self._cameras:
-            sizes[camera] = self._options.resize or self._video(first, camera).shape[1:3]
+            sizes[camera] = self._options.resize or self._size(camera)
         absent = [kind for kind in ("state", "action") if not self._columns[kind]]
         if absent:
             self.notes.append(
@@ -128,6 +128,18 @@ class ClipsSource:
                 **({"placeholders": absent} if absent else {}),
             },
         }
+
+    def _size(self, camera: str) -> tuple[int, int]:
+        """The size of a camera's pictures; raises BadInput, with the remedy, where clips differ."""
+        first, size = self._names[0], self._video(self._names[0], camera).shape[1:3]
+        for name in self._names[1:]:
+            other = self._video(name, camera).shape[1:3]
+            if other != size:
+                raise BadInput(
+                    f"{self._clips[name][camera]}: its pictures are {other[0]}x{other[1]} pixels, those of "
+                    f"'{first}' {size[0]}x{size[1]}; give one size for all, e.g. --resize 224x224"
+                )
+        return size
 
     def _parts(self, kind: str) -> list[str]:
         return [c.split(".", 1)[1] for c in self._columns[kind]] or [f"no_{kind}"]

@@ -133,6 +133,18 @@ def test_clips_that_do_not_match_are_named(tmp_path: Path) -> None:
         import_dataset(clip(tmp_path / "u/a.mp4"), tmp_path / "d")
 
 
+def test_clips_of_several_sizes_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    clip(tmp_path / "s/a.mp4")
+    large = np.stack([picture(t, 1, 48) for t in range(STEPS)])
+    encode(large, tmp_path / "s/b.mp4", 10, Encoding())
+    with pytest.raises(
+        BadInput, match="b.mp4: its pictures are 48x48 pixels, those of 'a' 32x32; .*--resize"
+    ):
+        import_dataset(tmp_path / "s", tmp_path / "d", task="push it")
+    assert not (tmp_path / "d").exists() and not (tmp_path / "d.staging").exists()
+    assert import_dataset(tmp_path / "s", tmp_path / "d", task="push it", resize=(32, 32)).episodes == 2
+
+
 def test_real_dressing_clips(tmp_path: Path) -> None:
     source = real("dressing_clips")
     report = import_dataset(
