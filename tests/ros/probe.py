@@ -93,7 +93,10 @@ class Probe:
 
     @contextmanager
     def publishing(self, rate: float, act: Callable[[], None]) -> Iterator[Callable[[], None]]:
-        """Do something at a rate until the block ends, or the function that is given is called."""
+        """Do something at a rate until the block ends, or the function that is given is called.
+
+        After the block it is done no more: what was still waiting has been done before it ends.
+        """
         stop = threading.Event()
 
         def loop() -> None:
@@ -108,6 +111,10 @@ class Probe:
         finally:
             stop.set()
             thread.join()
+            done = threading.Event()
+            with self._lock:
+                self._jobs.append(done.set)
+            assert done.wait(PATIENCE), "the probe's thread has ended"
 
     def ask(self, service: str, kind: type, **fields: object):
         """Call a service and return its answer."""
