@@ -39,6 +39,8 @@ class Config:
     """What to do at an episode that breaks a rule: stop and name it, or leave it out and count it."""
     mapping: Path | None = None
     """For bags: YAML file that says which topics and message fields are state, actions and cameras."""
+    robot: str | None = None
+    """For bags, in place of --mapping: a robot's contract by its name or file, e.g. for `deploy --record`."""
     memory: float | None = None
     """Memory (GB) that reading may take; default what the machine has."""
 
@@ -63,6 +65,7 @@ def main(config: Config) -> None:
             resize=size,
             on_bad=config.on_bad,
             mapping=None if config.mapping is None else str(config.mapping),
+            robot=config.robot,
             memory_gb=config.memory,
             progress=report,
         )

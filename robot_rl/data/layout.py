@@ -27,6 +27,7 @@ EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.par
 OBSERVATION, IMAGES = "observation.", "observation.images."
 STATE, ACTION = "observation.state", "action"
 REWARD, SUCCESS, DONE = "next.reward", "next.success", "next.done"
+CLOCKS = ("time", "times", "timestamp", "timestamps", "stamp")  # last parts of names that hold seconds
 BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _FIELD = re.compile(r"\{([a-z_]+)(:0?\d+d)?\}")
@@ -42,6 +43,11 @@ def check_name(name: str, where: str) -> str:
 def safe_name(name: str) -> str:
     """A name like `name` that `check_name` allows: other characters become '_'."""
     return re.sub(r"[^A-Za-z0-9_.\-]", "_", name).replace("..", "_").lstrip(".-") or "_"
+
+
+def is_clock(name: str) -> bool:
+    """Whether a column or array of that name holds time stamps."""
+    return re.split(r"[./]", name)[-1].lower() in CLOCKS
 
 
 def inside(root: Path, relative: str, where: str) -> Path:

@@ -16,7 +16,9 @@ BATCH = 64  # pictures in memory while they are written
 def own_words(dataset: Dataset) -> dict[str, Any]:
     """What the formats have no place for; kept beside the data, so that an import gives it back."""
     info = dataset.info
+    units = {name: info.metadata.get(name) for name in ("state_units", "action_units")}
     return {
+        **{name: list(told) for name, told in units.items() if isinstance(told, list | tuple)},
         "fps": info.fps,
         "robot_type": info.robot_type,
         "state_names": list(info.state_names),

@@ -12,8 +12,6 @@ from robot_rl.data.findings.types import Signal
 from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
 
-_CLOCKS = ("time", "times", "timestamp", "timestamps", "stamp")  # last parts of names that hold seconds
-
 
 def units_of(metadata: Mapping[str, Any], field: str, parts: int) -> tuple[str, ...]:
     """The units that the metadata gives for a field ("state_units"), "" where it gives none."""
@@ -33,7 +31,7 @@ def read_signals(dataset: Dataset) -> tuple[dict[str, Signal], list[Signal], Sig
         columns["success"] = (layout.SUCCESS, ("",))
     columns |= {name: (name, ("",)) for name in info.labels}
     fields = {name: _signal(dataset, name, *column) for name, column in columns.items()}
-    clocks = [fields.pop(name) for name in list(fields) if name.rsplit(".", 1)[-1] in _CLOCKS]
+    clocks = [fields.pop(name) for name in list(fields) if layout.is_clock(name)]
     clocks = [clock for clock in clocks if clock.values.shape[1] == 1]
     if "timestamp" in info.features:
         clocks.insert(0, _signal(dataset, "timestamp", "timestamp", ("",)))

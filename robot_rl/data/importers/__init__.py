@@ -42,6 +42,7 @@ def import_dataset(
     resize: tuple[int, int] | None = None,
     fps: float | None = None,
     mapping: str | Path | None = None,
+    robot: str | Path | None = None,
     on_bad: str = "raise",
     progress: Callable[[int, int], None] | None = None,
     starting: Callable[[int, str], None] | None = None,
@@ -51,13 +52,19 @@ def import_dataset(
 
     `task` is the goal in words (required where the source has none), `episodes` the first n or a list of
     indices, `resize` (height, width) in pixels, `fps` (Hz) for sources that do not say, `mapping` the file
-    that says what a bag's topics are. A broken episode raises BadInput and removes partial output, or with
+    that says what a bag's topics are, or `robot` the contract (its name or file) that does. A broken episode
+    raises BadInput and removes partial output, or with
     `on_bad="skip"` is left out with a note. `progress(done, total)` is called after each episode and
     `starting(index, where)` before it; episodes in `left_out` are not read, with those notes. An interrupted
     import resumes when called again, and so does one that found the disk full.
     """
     kind = detect(src)
-    options = Options(task, fps, resize, None if mapping is None else Path(mapping))
+    for name, value in (("robot", robot), ("mapping", mapping)):
+        if value is not None and kind != "bag":
+            raise BadInput(f"{src} is {FORMATS[kind]}; '{name}' is for bags, whose topics it explains")
+    options = Options(
+        task, fps, resize, None if mapping is None else Path(mapping), None if robot is None else str(robot)
+    )
     with SOURCES[kind](Path(src), options) as source:
         return import_source(
             source,

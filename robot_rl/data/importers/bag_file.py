@@ -42,6 +42,12 @@ class BagFile:
         self, topics: Sequence[str], start: int | None = None, stop: int | None = None
     ) -> Iterator[tuple[int, Any]]:
         """(log time in ns, decoded message) of some topics from `start` to `stop` (ns), in order."""
+        yield from ((log, message) for log, _, message in self.timed(topics, start, stop))
+
+    def timed(
+        self, topics: Sequence[str], start: int | None = None, stop: int | None = None
+    ) -> Iterator[tuple[int, int, Any]]:
+        """As `messages`, with the time of publication (ns; of logging where none is given) before each."""
         from mcap_ros2.decoder import DecoderFactory
 
         for path in self._files:
@@ -63,12 +69,17 @@ class BagFile:
                         f"{path}: '{channel.topic}' has the encoding '{channel.message_encoding}'; "
                         "only ROS 2 messages (cdr) with their definitions can be read"
                     )
-                yield message.log_time, decoded
+                yield message.log_time, message.publish_time or message.log_time, decoded
 
-    def stamps(self, topic: str) -> np.ndarray:
-        """(N,) int64: log times of a topic's messages in nanoseconds, in order."""
-        times = [m.log_time for path in self._files for _, _, m in self._raw(path, [topic], None, None)]
-        return np.sort(np.asarray(times, np.int64))
+    def times(self, topic: str) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) int64 twice: times of logging and of publication of a topic's messages (ns), in order."""
+        found = [
+            (m.log_time, m.publish_time or m.log_time)
+            for path in self._files
+            for _, _, m in self._raw(path, [topic], None, None)
+        ]
+        pairs = np.asarray(found, np.int64).reshape(-1, 2)
+        return tuple(pairs[np.argsort(pairs[:, 0], kind="stable")].T)
 
     def _raw(self, path: Path, topics: Sequence[str], start: int | None, stop: int | None) -> Iterator[Any]:
         from mcap.exceptions import EndOfFile
@@ -101,11 +112,28 @@ class BagFile:
             ) from error
 
     def topics(self) -> dict[str, str]:
-        """{topic: message type} of the first file, as far as it can be read."""
-        found = {}
-        for schema, channel, _ in self._raw(self._files[0], None, None, None):
-            found[channel.topic] = schema.name if schema else channel.message_encoding
+        """{topic: message type} of the first file's messages, as far as it can be read."""
+        found = self._indexed_topics()
+        if found is None:
+            found = {}
+            for schema, channel, _ in self._raw(self._files[0], None, None, None):
+                found[channel.topic] = schema.name if schema else channel.message_encoding
         return dict(sorted(found.items()))
+
+    def _indexed_topics(self) -> dict[str, str] | None:
+        """The topics by the first file's index, None where it has none: then all messages have to be read."""
+        from mcap.reader import SeekingReader
+
+        try:
+            with self._files[0].open("rb") as file:
+                summary = SeekingReader(file, validate_crcs=True, record_size_limit=_LIMIT).get_summary()
+                counts = summary.statistics.channel_message_counts
+                channels = [channel for number, channel in summary.channels.items() if counts.get(number)]
+                schemas = [summary.schemas.get(channel.schema_id) for channel in channels]
+        except _damage():
+            return None
+        told = zip(channels, schemas, strict=True)
+        return {c.topic: schema.name if schema else c.message_encoding for c, schema in told}
 
     def told_topics(self) -> str:
         """The topics in words."""

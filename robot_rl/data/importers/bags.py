@@ -1,42 +1,64 @@
-"""Reads rosbag2 recordings in MCAP: topics are resampled to one rate, as a mapping says.
+"""Reads rosbag2 recordings in MCAP, as a mapping or a robot contract says what their topics are.
 
-Each bag is an episode: a `.mcap` file, or a folder with metadata.yaml whose files follow one another. At
-each step stands the last value of every topic; pictures are decoded when asked for.
+A bag is a `.mcap` file, or a folder with metadata.yaml whose files follow one another. It is one episode,
+resampled to one rate: at each step stands the last value of every topic. Where a guard recorded what it
+executed, each of its commands is a step. Pictures are decoded when asked for.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from robot_rl.data.episode import IMAGE, Episode, Frames
+from robot_rl.data.importers.bag_contract import mapping_of
+from robot_rl.data.importers.bag_executed import Steps, read_executed, stamp_of
 from robot_rl.data.importers.bag_file import BagFile, picture
 from robot_rl.data.importers.bag_mapping import BagMapping, load_mapping, value_at
 from robot_rl.data.importers.source import Options
 from robot_rl.errors import BadInput
+from robot_rl.specs.robot_contract import load_contract
 
 NANO = 1e-9
+STAMP = "source.stamp"  # label: seconds, which stand still where a topic of the state was silent
+INTERVENTION = "intervention"  # label: 1 where a person's command was executed
+_ALIEN = 60.0  # s between a header's time and that of recording, from which they are not of one clock
+_SILENT = 3.0  # usual periods of a topic after which it was silent
+
+
+@dataclass
+class _Held:
+    """What was read of one bag."""
+
+    bag: int
+    series: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]  # topic -> times (ns), values by path
+    pictures: dict[str, tuple[np.ndarray, np.ndarray]]  # topic -> times of logging, and of taking (ns)
+
+    @property
+    def times(self) -> dict[str, np.ndarray]:
+        """Times of every topic's messages (ns)."""
+        return {t: found[0] for t, found in self.series.items()} | {
+            t: found[1] for t, found in self.pictures.items()
+        }
 
 
 class BagSource:
     """One bag or a folder of bags, read through a mapping."""
 
     def __init__(self, path: Path, options: Options, mapping: BagMapping | None = None):
-        """Open the bags at `path`; the mapping comes from the options' file unless it is given."""
+        """Open the bags at `path`; the mapping comes from the options' file or robot unless it is given."""
         self.path, self._options = path, options
         self._task = options.task_or_refuse(path, "a bag")
-        if mapping is None and options.mapping is None:
-            raise BadInput(
-                f"{path}: say which topics are state, actions and cameras: --mapping FILE (YAML); "
-                f"its topics are {BagFile(find_bags(path)[0]).told_topics()}"
-            )
-        self._mapping = mapping or load_mapping(options.mapping)
-        options.refuse_rate(path, "the mapping")
         self._bags = [BagFile(files) for files in find_bags(path)]
         self.notes: list[str] = []
+        self._mapping = mapping or self._told_mapping()
+        options.refuse_rate(path, "the robot contract" if options.robot else "the mapping")
         self._noted: set[int] = set()
+        self._held: _Held | None = None
+        self._episodes = [one for number in range(len(self._bags)) for one in self._cut(number)]
         self.settings = self._settings()
 
     def __enter__(self) -> BagSource:
@@ -46,11 +68,38 @@ class BagSource:
         return None
 
     def __len__(self) -> int:
-        return len(self._bags)
+        return len(self._episodes)
+
+    def _told_mapping(self) -> BagMapping:
+        options, first = self._options, self._bags[0]
+        if options.robot is not None and options.mapping is not None:
+            raise BadInput("--robot and --mapping both say what a bag's topics are; give one of them")
+        if options.robot is not None:
+            mapping, notes = mapping_of(load_contract(options.robot), first)
+            self.notes += notes
+            return mapping
+        if options.mapping is None:
+            raise BadInput(
+                f"{self.path}: say which topics are state, actions and cameras: --robot NAME (a contract's) "
+                f"or --mapping FILE (YAML); its topics are {first.told_topics()}"
+            )
+        return load_mapping(options.mapping)
+
+    def _cut(self, number: int) -> list[tuple[int, Steps | None]]:
+        """The episodes of a bag: as its guard executed them, or one; a broken one is told when it is read."""
+        mapping = self._mapping
+        if mapping.executed is None:
+            return [(number, None)]
+        names = [field.name for field in mapping.actions]
+        try:
+            found = read_executed(self._bags[number], mapping.executed, names, mapping.resume_within)
+        except BadInput:
+            return [(number, None)]
+        return [(number, steps) for steps in found]
 
     def _settings(self) -> dict[str, Any]:
-        sizes = {}
-        for camera, topic in self._mapping.cameras.items():
+        mapping, sizes = self._mapping, {}
+        for camera, topic in mapping.cameras.items():
             _, message = next(self._bags[0].messages([topic]), (0, None))
             if message is None:
                 raise BadInput(f"{self._bags[0].name}: {self._bags[0].silent(topic)}")
@@ -58,75 +107,193 @@ class BagSource:
                 self._options.resize or picture(message, f"{self._bags[0].name}: {topic}").shape[:2]
             )
         return {
-            "fps": self._mapping.rate,
-            "state_names": [field.name for field in self._mapping.state],
-            "action_names": [field.name for field in self._mapping.actions],
+            "fps": mapping.rate,
+            "state_names": mapping.state_names,
+            "action_names": [field.name for field in mapping.actions],
             "cameras": sizes,
-            "robot_type": self._mapping.robot,
+            "robot_type": mapping.robot,
+            "labels": [STAMP, *([INTERVENTION] if mapping.executed else [])],
             "metadata": {
                 "source": {
                     "format": "rosbag2 MCAP",
                     "name": self.path.resolve().name,
-                    "mapping": self._mapping.model_dump(mode="json"),
-                }
+                    "mapping": mapping.model_dump(mode="json"),
+                },
+                **mapping.units,
             },
         }
 
     def where(self, index: int) -> str:
         """The bag."""
-        return self._bags[index].name
+        return self._bags[self._episodes[index][0]].name
 
     def episode(self, index: int) -> Episode:
-        """One bag, resampled."""
-        bag, mapping = self._bags[index], self._mapping
-        series = {topic: self._series(bag, topic) for topic in mapping.topics}
-        stamps = {topic: bag.stamps(topic) for topic in mapping.cameras.values()}
-        times = {topic: found[0] for topic, found in series.items()} | stamps
-        grid = self._grid(bag, times)
-        self._note(bag, index, times)
-        observations: dict[str, Any] = {"state": self._resampled(mapping.state, series, grid)}
+        """One bag, resampled, or the part of it that its guard executed as one episode."""
+        number, steps = self._episodes[index]
+        bag, mapping = self._bags[number], self._mapping
+        if mapping.executed is not None and steps is None:
+            names = [field.name for field in mapping.actions]
+            read_executed(bag, mapping.executed, names, mapping.resume_within)  # says what is wrong
+        held = self._read(number)
+        steps = self._resampled_steps(bag, held) if steps is None else self._heard_steps(bag, held, steps)
+        state = self._state(held, steps.times, steps.before)
+        observations: dict[str, Any] = {"state": state}
         for camera, topic in mapping.cameras.items():
-            numbers = np.searchsorted(stamps[topic], grid, "right") - 1
-            observations[IMAGE + camera] = self._options.sized(BagFrames(bag, topic, stamps[topic], numbers))
-        actions = self._resampled(mapping.actions, series, grid)
-        start = int(grid[0])
-        meta = {"source_bag": bag.name, "start_time_ns": start}
-        return Episode(observations, actions, self._task, mapping.rate, metadata=meta)
+            logged, taken = held.pictures[topic]
+            numbers = np.searchsorted(taken, steps.seen, "right") - 1
+            observations[IMAGE + camera] = self._options.sized(BagFrames(bag, topic, logged, numbers))
+        labels = {STAMP: self._clock(held, steps.times)}
+        meta = {"source_bag": bag.name, "start_time_ns": int(steps.times[0])}
+        final = None
+        if mapping.executed is not None:
+            labels[INTERVENTION] = steps.person
+            after = steps.times[-1:] + round(1 / mapping.rate / NANO)
+            final = {"state": self._state(held, after, steps.actions[-1:])[0]}
+        return Episode(
+            observations,
+            steps.actions,
+            self._task,
+            mapping.rate,
+            final_observation=final,
+            labels=labels,
+            metadata=meta,
+        )
+
+    # Reading.
+
+    def _read(self, number: int) -> _Held:
+        """The numbers and times of a bag, read once for all of its episodes."""
+        if self._held is None or self._held.bag != number:
+            bag, mapping = self._bags[number], self._mapping
+            topics = mapping.topics if mapping.executed is None else [field.topic for field in mapping.state]
+            series = {topic: self._series(bag, topic) for topic in dict.fromkeys(topics)}
+            self._held = _Held(number, series, {t: self._taken(bag, t) for t in mapping.cameras.values()})
+            self._note(bag, number, self._held.times)
+        return self._held
+
+    def _taken(self, bag: BagFile, topic: str) -> tuple[np.ndarray, np.ndarray]:
+        logged, published = bag.times(topic)
+        if not len(logged):
+            raise BadInput(f"{bag.name}: {bag.silent(topic)}")
+        return logged, np.maximum.accumulate(published) if self._mapping.contract else logged
 
     def _series(self, bag: BagFile, topic: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Times (N,) int64 in nanoseconds of a topic's messages, and its numbers by path, (N,) each."""
-        fields = (*self._mapping.state, *self._mapping.actions)
+        mapping = self._mapping
+        fields = (*mapping.state, *(() if mapping.executed else mapping.actions))
         paths = list(dict.fromkeys(field.path for field in fields if field.topic == topic))
-        times, rows = [], []
-        for time, message in bag.messages([topic]):
-            times.append(time)
-            rows.append([value_at(message, path, f"{bag.name}: {topic}") for path in paths])
-        if not times:
+        frame, where = mapping.frames.get(topic), f"{bag.name}: {topic}"
+        recorded, stamps, rows = [], [], []
+        for log, published, message in bag.timed([topic]):
+            recorded.append(published if mapping.contract else log)
+            stamps.append(stamp_of(message) if topic in mapping.stamped else 0)
+            if frame is not None and (told := _frame_of(message)) != frame:
+                raise BadInput(
+                    f"{where}: its frame is '{told}', the contract says '{frame}'; positions in another "
+                    "frame mean something else: convert them, or correct a contract file"
+                )
+            rows.append([value_at(message, path, where) for path in paths])
+        if not recorded and topic in mapping.awaited:
             raise BadInput(f"{bag.name}: {bag.silent(topic)}")
+        times = self._times(np.asarray(recorded, np.int64), np.asarray(stamps, np.int64), where)
         order = np.argsort(times, kind="stable")
-        values = np.asarray(rows, np.float64)[order]
-        return np.asarray(times, np.int64)[order], dict(zip(paths, values.T, strict=True))
+        values = np.asarray(rows, np.float64).reshape(-1, len(paths))[order]
+        return times[order], dict(zip(paths, values.T, strict=True))
 
-    def _grid(self, bag: BagFile, times: dict[str, np.ndarray]) -> np.ndarray:
+    def _times(self, recorded: np.ndarray, stamps: np.ndarray, where: str) -> np.ndarray:
+        """The stamps (N,) where all messages have one of the recorder's clock that rises, else `recorded`."""
+        if not len(stamps) or not stamps.all():
+            return recorded
+        apart = float(np.median(np.abs(stamps - recorded))) * NANO
+        back = np.diff(stamps) < 0
+        if apart > _ALIEN:
+            why = f"are {apart:.0f} s from the times of recording"
+        elif back.any():
+            at = int(np.flatnonzero(back)[0])
+            when = (recorded[at] - recorded[0]) * NANO
+            why = f"go back {int(back.sum())} times, first by {(stamps[at] - stamps[at + 1]) * NANO:.3g} s, "
+            why += f"{when:.2f} s after the first message"
+        else:
+            return stamps
+        self.notes.append(f"{where}: the time stamps {why}; the times of recording are used instead")
+        return recorded
+
+    # Steps.
+
+    def _heard_steps(self, bag: BagFile, held: _Held, steps: Steps) -> Steps:
+        """The steps from when every topic has spoken."""
+        awaited = [held.times[t] for t in held.times if t in self._mapping.awaited or t in held.pictures]
+        kept = steps.after(max(int(found[0]) for found in awaited) if awaited else 0)
+        if len(kept) < 2:
+            raise BadInput(
+                f"{bag.name}: of {len(steps)} commands that the guard executed, {len(kept)} come after all "
+                "topics were heard; an episode needs at least 2"
+            )
+        return kept
+
+    def _resampled_steps(self, bag: BagFile, held: _Held) -> Steps:
+        """Steps at the mapping's rate, with the last action of each."""
+        grid = self._grid(bag, held)
+        actions = self._numbers(self._mapping.actions, held, grid)
+        before = np.concatenate([np.zeros_like(actions[:1]), actions[:-1]])
+        return Steps(grid, grid, actions, before, np.zeros(len(grid), np.float32))
+
+    def _grid(self, bag: BagFile, held: _Held) -> np.ndarray:
         """Times of the steps: from when every topic has spoken until the first falls silent for good."""
-        for topic, found in times.items():
-            if not len(found):
-                raise BadInput(f"{bag.name}: {bag.silent(topic)}")
+        mapping = self._mapping
+        times = {t: held.times[t] for t in (*mapping.awaited, *mapping.cameras.values())}
         start = max(int(found[0]) for found in times.values())
         stop = min(int(found[-1]) for found in times.values())
-        steps = int((stop - start) * NANO * self._mapping.rate + 1e-6) + 1
+        if mapping.contract:  # steps begin with a command, so that each lies close behind its own
+            commands = times[mapping.actions[0].topic]
+            start = int(commands[min(np.searchsorted(commands, start), len(commands) - 1)])
+        steps = int((stop - start) * NANO * mapping.rate + 1e-6) + 1
         if steps < 2:
             late = max(times, key=lambda topic: times[topic][0])
             raise BadInput(
                 f"{bag.name}: all topics together last {max(stop - start, 0) * NANO:.3f} s ('{late}' begins "
-                f"last); an episode needs at least 2 steps at {self._mapping.rate:g} Hz"
+                f"last); an episode needs at least 2 steps at {mapping.rate:g} Hz"
             )
-        return start + np.round(np.arange(steps) / self._mapping.rate / NANO).astype(np.int64)
+        return start + np.round(np.arange(steps) / mapping.rate / NANO).astype(np.int64)
 
-    def _note(self, bag: BagFile, index: int, times: dict[str, np.ndarray]) -> None:
-        if index in self._noted:
+    def _state(self, held: _Held, times: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """(T, S) float32 at `times` (T,) ns, with the actions (T, A) before each."""
+        mapping = self._mapping
+        numbers = self._numbers(mapping.state, held, times)
+        if not mapping.previous:
+            return numbers
+        names = [field.name for field in mapping.actions]
+        return np.concatenate([numbers, before[:, [names.index(a) for a in mapping.previous.values()]]], 1)
+
+    def _numbers(self, fields: Any, held: _Held, grid: np.ndarray) -> np.ndarray:
+        """(T, K) float32: each field's last value at each time of the grid."""
+        columns = []
+        for field in fields:
+            times, values = held.series[field.topic]
+            at = np.searchsorted(times, grid, "right") - 1
+            default = np.nan if field.default is None else field.default
+            told = field.scale * values[field.path] + field.offset
+            columns.append(np.where(at >= 0, told[at], default) if len(told) else np.full(len(grid), default))
+        return np.stack(columns, 1).astype(np.float32)
+
+    def _clock(self, held: _Held, grid: np.ndarray) -> np.ndarray:
+        """(T,) float32: seconds from the first step; they stand while a topic of the state is silent."""
+        told = grid.copy()
+        for topic in dict.fromkeys(field.topic for field in self._mapping.state):
+            times = held.times[topic]
+            gaps = np.diff(times)
+            if not len(gaps):
+                continue
+            silent = gaps > max(_SILENT * float(np.median(gaps)), 2 / self._mapping.rate / NANO)
+            at = np.searchsorted(times, grid, "right") - 1
+            inside = (at >= 0) & (at < len(gaps)) & silent[np.clip(at, 0, len(gaps) - 1)]
+            told[inside] = np.minimum(told[inside], times[at[inside]])
+        return ((told - told[0]) * NANO).astype(np.float32)
+
+    def _note(self, bag: BagFile, number: int, times: dict[str, np.ndarray]) -> None:
+        if number in self._noted:
             return
-        self._noted.add(index)
+        self._noted.add(number)
         if bag.cut:
             self.notes.append(f"{bag.name} ends early (the recorder was killed?); what is readable was taken")
         for topic, found in times.items():
@@ -137,14 +304,6 @@ class BagSource:
                     f"{bag.name}: '{topic}' is silent for {gaps[at]:.2f} s, "
                     f"{(found[at] - found[0]) * NANO:.2f} s after its first message; its last value is held"
                 )
-
-    def _resampled(self, fields: Any, series: dict[str, Any], grid: np.ndarray) -> np.ndarray:
-        """(T, K) float32: each field's last value at each time of the grid."""
-        columns = []
-        for field in fields:
-            times, values = series[field.topic]
-            columns.append(values[field.path][np.searchsorted(times, grid, "right") - 1])
-        return np.stack(columns, 1).astype(np.float32)
 
 
 class BagFrames(Frames):
@@ -171,6 +330,10 @@ class BagFrames(Frames):
                     raise BadInput(f"{where} is {image.shape}, the first {self.shape[1:]}; they must agree")
                 out[rows] = image
         return out
+
+
+def _frame_of(message: Any) -> Any:
+    return getattr(getattr(message, "header", None), "frame_id", None)
 
 
 def find_bags(path: Path) -> list[list[Path]]:

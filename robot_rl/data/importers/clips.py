@@ -11,6 +11,7 @@ such a dataset can be labeled and given a reward, and what trains a policy refus
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 
 from robot_rl.data import layout
 from robot_rl.data.episode import IMAGE, Episode, Frames
+from robot_rl.data.importers.clocks import SOURCE_TIME, seconds, unit_words
 from robot_rl.data.importers.csv_table import CsvTable
 from robot_rl.data.importers.source import Options
 from robot_rl.data.video import VideoPool, WholeVideo
@@ -48,6 +50,8 @@ class ClipsSource:
         self._fps = self._rate(first)
         table = self._tables[first]
         self._columns = table.sorted_columns() if table else {"state": [], "action": [], "labels": []}
+        # A column of that name is there already where the CSV files are from a dataset of ours.
+        self._clock = bool(table and table.stamped and SOURCE_TIME not in table.columns)
         self._task_of(first)
         self.settings = self._settings(first)
 
@@ -105,6 +109,7 @@ class ClipsSource:
         sizes = {}
         for camera in self._cameras:
             sizes[camera] = self._options.resize or self._size(camera)
+        units = {f"{kind}_units": [_unit(c) for c in self._parts(kind)] for kind in ("state", "action")}
         absent = [kind for kind in ("state", "action") if not self._columns[kind]]
         if absent:
             self.notes.append(
@@ -117,7 +122,7 @@ class ClipsSource:
             "state_names": self._parts("state"),
             "action_names": self._parts("action"),
             "cameras": sizes,
-            "labels": self._columns["labels"],
+            "labels": [*self._columns["labels"], *([SOURCE_TIME] if self._clock else [])],
             "metadata": {
                 "source": {
                     "format": "video clips",
@@ -126,6 +131,7 @@ class ClipsSource:
                     "clips": self._names,
                 },
                 **({"placeholders": absent} if absent else {}),
+                **unit_words(units, len(units["state_units"]), len(units["action_units"])),
             },
         }
 
@@ -173,7 +179,8 @@ class ClipsSource:
             self._fps,
             table.numbers("reward") if "reward" in columns else None,
             success,
-            labels={label: table.numbers(label) for label in self._columns["labels"]},
+            labels={label: table.numbers(label) for label in self._columns["labels"]}
+            | ({SOURCE_TIME: seconds(table.stamps(self._fps))} if self._clock else {}),
             metadata={"source_clip": name},
         )
 
@@ -204,6 +211,12 @@ class ClipsSource:
         if not names:
             return np.zeros((steps, 1), np.float32)
         return np.stack([table.numbers(name) for name in names], 1)
+
+
+def _unit(name: str) -> str:
+    """The unit at the end of a column's name: "elbow [deg]" or "elbow (deg)"."""
+    found = re.search(r"[\[(]([^\[\]()]+)[\])]$", name.strip())
+    return found[1].strip() if found else ""
 
 
 def find_clips(path: Path) -> dict[str, dict[str, Path]]:

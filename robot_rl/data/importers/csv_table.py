@@ -80,6 +80,20 @@ class CsvTable:
             raise BadInput(f"{self.path}: row {row}: 'timestamp' must rise from row to row, in seconds")
         return times
 
+    @property
+    def stamped(self) -> bool:
+        """Whether there is a column that says when each row was."""
+        return "timestamp" in self.columns or "frame" in self.columns
+
+    def stamps(self, fps: float) -> np.ndarray:
+        """Seconds (T,) of each row: `timestamp`, or the number of its `frame` at `fps` (Hz)."""
+        if "timestamp" in self.columns:
+            return self.times()
+        try:
+            return self._floats("frame") / fps
+        except BadInput:  # names of pictures, perhaps
+            return np.arange(len(self)) / fps
+
     def first_text(self, name: str) -> str | None:
         """The first value of a column that holds text, None where there is none."""
         if name not in self.columns:

@@ -5,46 +5,28 @@ d3rlpy itself is not needed. `data.exporters.d3rlpy` writes the same form.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from robot_rl.data.episode import Episode
-from robot_rl.data.importers.hdf5 import Hdf5
-from robot_rl.data.importers.source import Options, floats, join_parts, names_of, parts_of
+from robot_rl.data.importers.hdf5_source import Hdf5Source
+from robot_rl.data.importers.source import floats, join_parts, names_of, parts_of
 from robot_rl.errors import BadInput
 
-DEFAULT_FPS = 10.0  # Hz; the files do not say
 
-
-class D3rlpySource:
+class D3rlpySource(Hdf5Source):
     """One dump; episodes that did not terminate have their last observation as the final one.
 
     d3rlpy never learns from the last step of such an episode, whose action led nowhere that is known; it is
     made the final observation here, and its action and reward are not taken over.
     """
 
-    def __init__(self, path: Path, options: Options):
-        """Open `path`; the options' task is required, for the format has no texts."""
-        self.path, self._options = path, options
-        self._task = options.task_or_refuse(path, "a d3rlpy buffer")
-        options.refuse_size(path, "d3rlpy buffers")
-        self._fps = options.fps or DEFAULT_FPS
-        self.notes = (
-            [] if options.fps else [f"the file does not say the rate; {DEFAULT_FPS:g} Hz is assumed (fps)"]
-        )
-        self._file = Hdf5(path)
-        try:
-            self._load()
-        except BaseException:
-            self._file.close()
-            raise
+    default_fps = 10.0
+    rate_name = "the rate"
 
-    def __enter__(self) -> D3rlpySource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def _check_options(self) -> None:
+        self._task = self._options.task_or_refuse(self.path, "a d3rlpy buffer")
+        self._options.refuse_size(self.path, "d3rlpy buffers")
 
     def _load(self) -> None:
+        self._fps = self._rate()
         keys = set(self._file.keys())
         count = 0
         while f"actions_{count}" in keys:

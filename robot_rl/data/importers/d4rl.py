@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from robot_rl.data import layout
 from robot_rl.data.episode import Episode
-from robot_rl.data.importers.hdf5 import Hdf5
-from robot_rl.data.importers.source import Options, floats, rate
+from robot_rl.data.importers.clocks import seconds, unit_words
+from robot_rl.data.importers.hdf5_source import Hdf5Source, json_words, names_told
+from robot_rl.data.importers.source import floats
 from robot_rl.errors import BadInput
 
 REQUIRED = ("observations", "actions", "rewards", "terminals", "timeouts")
 OWN = "robot_rl"  # an attribute of ours, see data.exporters.d4rl
-DEFAULT_FPS = 10.0  # Hz; the files do not say
 HELD = 2**28  # bytes up to which an array is read at once; larger ones are read by episodes
 _BLOCK = 2**16  # rows of a large array looked at together
 
 
-class D4rlSource:
+class D4rlSource(Hdf5Source):
     """One D4RL file; `infos` of one row a step become labels, of one row an episode metadata."""
 
-    def __init__(self, path: Path, options: Options):
-        """Open `path`; the options' task is required where no export of ours says it."""
-        self.path, self._options = path, options
-        options.refuse_size(path, "D4RL files")
-        self.notes: list[str] = []
-        self._file = Hdf5(path)
-        try:
-            self._load()
-        except BaseException:
-            self._file.close()
-            raise
+    default_fps = 10.0
 
-    def __enter__(self) -> D4rlSource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def _check_options(self) -> None:
+        self._options.refuse_size(self.path, "D4RL files")
 
     def __len__(self) -> int:
         return len(self._ends)
 
     def _load(self) -> None:
-        self._own = self._own_words()
-        self._fps = self._rate()
+        self._own = json_words(self._file.attributes("/", [OWN]).get(OWN)) or {}
+        self._fps = self._rate(self._own.get("fps"), "the file", f"{self.path}: the attribute '{OWN}': fps")
         self._held: dict[str, np.ndarray] = {}
         steps = self._check_shapes()
         terminals = self._flags("terminals")
@@ -62,21 +47,6 @@ class D4rlSource:
         self._note_actions(steps)
         self._sort_infos(steps)
         self.settings = self._settings()
-
-    def _own_words(self) -> dict[str, Any]:
-        try:
-            own = json.loads(self._file.attributes("/", [OWN]).get(OWN) or "{}")
-        except (ValueError, TypeError, RecursionError):
-            return {}
-        return own if isinstance(own, dict) else {}
-
-    def _rate(self) -> float:
-        if self._own.get("fps") is not None:
-            self._options.refuse_rate(self.path, "the file")
-            return rate(self._own["fps"], f"{self.path}: the attribute '{OWN}': fps")
-        if self._options.fps is None:
-            self.notes.append(f"the file does not say the control rate; {DEFAULT_FPS:g} Hz is assumed (fps)")
-        return float(self._options.fps or DEFAULT_FPS)
 
     def _read_tasks(self) -> list[str]:
         tasks = self._own.get("tasks")
@@ -151,7 +121,12 @@ class D4rlSource:
                 self._per_episode[key] = self._file.numbers(key)
             else:
                 self.notes.append(f"'{key}' {shape} is neither one row a step nor an episode; not taken over")
-        ignored = sorted(set(self._file.keys()) - {*REQUIRED, "next_observations", "infos"})
+        known = {*REQUIRED, "next_observations", "infos"}
+        for key in sorted(set(self._file.keys()) - known):
+            if layout.is_clock(key) and self._file.is_series(key) and self._file.shape(key) == (steps,):
+                self._labels[f"source.{key}"] = key
+                known.add(key)
+        ignored = sorted(set(self._file.keys()) - known)
         if ignored:
             self.notes.append(f"not taken over: {', '.join(ignored)}")
 
@@ -164,22 +139,28 @@ class D4rlSource:
     def _settings(self) -> dict[str, Any]:
         for name in (*self._labels, *self._vectors):
             layout.check_name(name, f"{self.path}: infos")
+        sizes = [self._file.shape(key)[1] for key in ("observations", "actions")]
         vectors = {name: self._file.shape(key)[1] for name, key in self._vectors.items()}
         return {
             "fps": self._fps,
-            "state_names": self._names("state_names", "observations", "state"),
-            "action_names": self._names("action_names", "actions", "action"),
+            "state_names": names_told(self._own, "state_names", _numbered("state", sizes[0])),
+            "action_names": names_told(self._own, "action_names", _numbered("action", sizes[1])),
             "robot_type": str(self._own.get("robot_type") or "unknown"),
             "labels": [name for name in self._labels if name != layout.SUCCESS],
             "vectors": {name: [f"{name}_{i}" for i in range(size)] for name, size in vectors.items()},
-            "metadata": {"source": {"format": "D4RL", "name": self.path.name, "keys": self._file.keys()}},
+            "metadata": {
+                "source": {"format": "D4RL", "name": self.path.name, "keys": self._file.keys()},
+                **(unit_words(self._own, *sizes) or self._attributed(*sizes)),
+            },
         }
 
-    def _names(self, told: str, key: str, stem: str) -> list[str]:
-        names, size = self._own.get(told), self._file.shape(key)[1]
-        if isinstance(names, list) and len(names) == size:
-            return list(map(str, names))
-        return [f"{stem}_{i}" for i in range(size)]
+    def _attributed(self, state: int, action: int) -> dict[str, list[str]]:
+        """Units that the arrays have as attributes."""
+        told = {
+            "state_units": self._file.units("observations", state),
+            "action_units": self._file.units("actions", action),
+        }
+        return unit_words(told, state, action)
 
     def where(self, index: int) -> str:
         """The file and the episode's rows in it."""
@@ -194,7 +175,10 @@ class D4rlSource:
         known = self._final and index not in (self._own.get("final_unknown") or ())
         final = {"state": self._floats("next_observations", last)[0]} if known else None
         infos = {key: array[index].tolist() for key, array in self._per_episode.items()}
-        labels = {name: self._floats(key, rows) for name, key in self._labels.items()}
+        labels = {
+            name: seconds(self._rows(key, rows)) if layout.is_clock(name) else self._floats(key, rows)
+            for name, key in self._labels.items()
+        }
         success = labels.pop(layout.SUCCESS, None)
         return Episode(
             observations,
@@ -211,3 +195,7 @@ class D4rlSource:
 
     def _floats(self, key: str, rows: slice) -> np.ndarray:
         return floats(self._rows(key, rows))
+
+
+def _numbered(stem: str, size: int) -> list[str]:
+    return [f"{stem}_{i}" for i in range(size)]

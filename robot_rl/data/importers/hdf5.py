@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from robot_rl.data.episode import Frames
+from robot_rl.data.importers.clocks import units_of
 from robot_rl.data.video_write import decode_image
 from robot_rl.errors import BadInput, nearest
 
@@ -133,6 +134,10 @@ class Hdf5:
         """The shape of an array."""
         return tuple(self.array(key).shape or ())
 
+    def is_series(self, key: str) -> bool:
+        """Whether there is an array (T,) of numbers at `key`."""
+        return self.is_array(key) and self.array(key).ndim == 1 and self.array(key).dtype.kind in "fiu"
+
     def is_picture(self, key: str) -> bool:
         """Whether an array is (T, H, W, 3) uint8 RGB."""
         array = self.array(key)
@@ -144,6 +149,11 @@ class Hdf5:
             found = self._item(key)
             held = () if found is None else [name for name in names if name in found.attrs]
             return {name: _plain(found.attrs[name]) for name in held}
+
+    def units(self, key: str, size: int) -> list[str]:
+        """The units of an array's `size` numbers, as its attribute `units` or `unit` has them; "" else."""
+        told = self.attributes(key, ("units", "unit"))
+        return units_of(told.get("units") or told.get("unit"), size)
 
     def has_attribute(self, key: str, name: str) -> bool:
         """Whether a group has an attribute, without reading it."""

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from robot_rl.data import layout
+from robot_rl.data.importers.clocks import SOURCE_TIME, seconds, unit_words, units_of
 from robot_rl.data.importers.source import Options, rate, some
 from robot_rl.data.tables import to_numpy
 from robot_rl.errors import BadInput, nearest
@@ -43,6 +44,9 @@ class Features:
         self.cameras: dict[str, str] = {}  # camera name -> feature key
         self.vectors: dict[str, str] = {}  # observation name -> feature key
         self.labels: list[str] = []
+        # Our own datasets have time stamps of their rate; those of others tell how it was recorded.
+        foreign = not (self.root / layout.OWN_JSON).exists() and SOURCE_TIME not in self.features
+        self.clock = foreign and "timestamp" in self.features
         self.state, self.action = self._main(layout.STATE), self._main(layout.ACTION)
         known = {layout.REWARD, layout.SUCCESS, layout.DONE, *layout.BOOKKEEPING, *self.state, *self.action}
         for key, feature in self.features.items():
@@ -91,16 +95,29 @@ class Features:
             "action_names": self._names(self.action),
             "cameras": sizes,
             "robot_type": str(self.info.get("robot_type") or "unknown"),
-            "labels": self.labels,
+            "labels": [*self.labels, *([SOURCE_TIME] if self.clock else [])],
             "vectors": {name: self._names([key]) for name, key in self.vectors.items()},
             "metadata": {
                 "source": {
                     "format": f"LeRobotDataset {self.info.get('codebase_version')}",
                     "name": self.root.resolve().name,
                     "features": self.features,
-                }
+                },
+                **self._units(),
             },
         }
+
+    def _units(self) -> dict[str, list[str]]:
+        """Units that the features have as `unit` or `units`, or our own metadata."""
+        told = {}
+        for name, keys in (("state_units", self.state), ("action_units", self.action)):
+            features = [(self.features[key], self._count(key)) for key in keys]
+            told[name] = [u for f, n in features for u in units_of(f.get("units") or f.get("unit"), n)]
+        own = self.root / layout.OWN_JSON
+        words = layout.read_json(own).get("metadata") if own.exists() else None
+        words = words if isinstance(words, dict) else {}
+        sizes = len(told["state_units"]), len(told["action_units"])
+        return unit_words(told, *sizes) | unit_words(words, *sizes)
 
     def size(self, key: str) -> tuple[int, int]:
         """Height and width of a camera's pictures in the source."""
@@ -122,6 +139,7 @@ class Features:
     def columns(self) -> list[str]:
         """The columns of numbers that an episode needs, pictures left out."""
         extra = [key for key in (layout.REWARD, layout.SUCCESS) if key in self.features]
+        extra += ["timestamp"] if self.clock else []
         return list(dict.fromkeys([*self.state, *self.action, *self.vectors.values(), *self.labels, *extra]))
 
     def fields(self, table: pa.Table, path: Path) -> dict[str, Any]:
@@ -136,8 +154,17 @@ class Features:
             "fps": self.fps,
             "rewards": rewards,
             "success": None if success is None else success.astype(bool),
-            "labels": {key: self._scalar(table, path, key) for key in self.labels},
+            "labels": {key: self._scalar(table, path, key) for key in self.labels}
+            | self._clocks(table, path),
         }
+
+    def _clocks(self, table: pa.Table, path: Path) -> dict[str, np.ndarray]:
+        if not self.clock:
+            return {}
+        values = column(table, path, "timestamp").to_numpy()  # empty values become NaN
+        if values.ndim != 1 or values.dtype.kind not in "fiu":
+            raise BadInput(f"{path}: column 'timestamp' must hold numbers, not {values.dtype}")
+        return {SOURCE_TIME: seconds(values)}
 
     def _joined(self, table: pa.Table, path: Path, keys: list[str]) -> np.ndarray:
         columns = [self._vector(table, path, key) for key in keys]

@@ -14,6 +14,7 @@ import numpy as np
 
 from robot_rl.data import layout
 from robot_rl.data.episode import IMAGE, Episode
+from robot_rl.data.importers.clocks import seconds, unit_words
 from robot_rl.data.importers.minari_storage import open_storage
 from robot_rl.data.importers.source import (
     Options,
@@ -112,6 +113,11 @@ class MinariSource:
         self._action = parts_of(actions, "action", where)
         if any(leaf["type"] == "Discrete" for leaf in self._action_space.values()):
             self.notes.append("actions are discrete; their numbers are taken as they are")
+        try:
+            clocks = self._storage.read(0)["clocks"]
+        except BadInput:  # told when the episode is read, which may be left out
+            clocks = {}
+        self._clocks = [f"source.{key}" for key in clocks if layout.safe_name(key) == key]
         self.settings = self._settings()
 
     def _settings(self) -> dict[str, Any]:
@@ -135,6 +141,7 @@ class MinariSource:
                 for n, k in self._cameras.items()
             },
             "robot_type": str(own.get("robot_type") or "unknown"),
+            "labels": self._clocks,
             "metadata": {
                 "source": {
                     "format": "Minari",
@@ -145,6 +152,7 @@ class MinariSource:
                     "metadata": kept,
                 },
                 **({} if self._state else {"placeholders": ["state"]}),
+                **unit_words(own, len(state_names), len(action_names)),
             },
         }
 
@@ -185,6 +193,7 @@ class MinariSource:
             else None,
             bool(self._row(found, "terminations", steps, where)[-1:].any()),
             final or None,
+            {name: self._stamps(found, name, steps, where) for name in self._clocks},
             metadata={"source_episode": int(index), **own},
         )
 
@@ -195,6 +204,14 @@ class MinariSource:
         if len(values) != steps:
             raise BadInput(f"{where}: '{key}' has {len(values)} values, but there are {steps} actions")
         return values
+
+    def _stamps(self, found: Mapping[str, Any], name: str, steps: int, where: str) -> np.ndarray:
+        """The time stamps of an episode's steps; infos have one row more, for the last observation."""
+        values = np.asarray(found["clocks"].get(name.removeprefix("source."), ()))
+        if len(values) < steps:
+            self.notes.append(f"{where}: has {len(values)} time stamps in infos; steps of 1 / fps stand in")
+            return (np.arange(steps) / self._fps).astype(np.float32)
+        return seconds(values[:steps])
 
     def _pick(self, arrays: Mapping[str, Any], parts: list, where: str) -> dict[str, np.ndarray]:
         for part in parts:

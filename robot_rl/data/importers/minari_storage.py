@@ -81,6 +81,8 @@ class Hdf5Storage:
             found[key] = file.numbers(f"{group}/{key}")
         if file.is_array(f"{group}/infos/success"):
             found["infos/success"] = file.numbers(f"{group}/infos/success")
+        clocks = [p for p in file.arrays(f"{group}/infos") if layout.is_clock(p) and file.is_series(p)]
+        found["clocks"] = {p.removeprefix(f"{group}/infos/"): file.numbers(p) for p in clocks}
         found["attributes"] = {k: v for k, v in file.attributes(group, ATTRIBUTES).items() if v is not None}
         return found
 
@@ -147,6 +149,11 @@ class ArrowStorage:
         infos = _flatten(table.column("infos"), "") if "infos" in table.column_names else {}
         if "success" in infos:
             found["infos/success"] = to_numpy(infos["success"], f"{paths[0]}: infos: success")
+        found["clocks"] = {
+            key: to_numpy(infos[key], f"{paths[0]}: infos: {key}")
+            for key, kind in ((key, column.type) for key, column in infos.items())
+            if layout.is_clock(key) and (pa.types.is_floating(kind) or pa.types.is_integer(kind))
+        }
         meta = folder / "metadata.json"
         own = layout.read_json(meta) if meta.exists() else {}
         found["attributes"] = {k: v for k, v in own.items() if k not in ("id", "total_steps")}

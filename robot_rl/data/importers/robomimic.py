@@ -4,49 +4,32 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from robot_rl.data import layout
 from robot_rl.data.episode import IMAGE, Episode, Frames
-from robot_rl.data.importers.hdf5 import Hdf5, Hdf5Frames
+from robot_rl.data.importers.clocks import seconds, unit_words
+from robot_rl.data.importers.hdf5 import Hdf5Frames
+from robot_rl.data.importers.hdf5_source import Hdf5Source, json_words, names_told
 from robot_rl.data.importers.source import (
-    Options,
     Part,
     describe,
     floats,
     join_parts,
     names_of,
     parts_of,
-    rate,
 )
 from robot_rl.errors import BadInput
 
-DEFAULT_FPS = 20.0  # Hz, robosuite's default; only where the file does not say it
 _DEMO = re.compile(r"demo_(\d+)")
 
 
-class RobomimicSource:
+class RobomimicSource(Hdf5Source):
     """One robomimic file: vectors of `obs/` in the order of their names make the state, pictures cameras."""
 
-    def __init__(self, path: Path, options: Options):
-        """Open `path`; the task text comes from the options unless the file holds an instruction."""
-        self.path, self._options = path, options
-        self.notes: list[str] = []
-        self._file = Hdf5(path)
-        try:
-            self._load()
-        except BaseException:
-            self._file.close()
-            raise
-
-    def __enter__(self) -> RobomimicSource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    default_fps = 20.0  # robosuite's default
 
     def __len__(self) -> int:
         return len(self._demos)
@@ -59,7 +42,9 @@ class RobomimicSource:
             raise BadInput(f"{self.path}: 'data' holds no group demo_0, demo_1, ...; fetch the file again")
         self._attributes = file.attributes("data", ("env_args", "problem_info", "robot_rl"))
         self._env = self._json("env_args")
-        self._fps = self._rate()
+        told = (self._env.get("env_kwargs") or {}).get("control_freq") or self._env.get("control_freq")
+        where = f"{self.path}: env_args: control_freq"
+        self._fps = self._rate(told, "env_args (control_freq)", where)
         self._sort_observations(f"data/{self._demos[0]}")
         self._keys = self._filter_keys()
         self._rewards = all(file.is_array(f"data/{demo}/rewards") for demo in self._demos)
@@ -69,21 +54,10 @@ class RobomimicSource:
 
     def _json(self, name: str) -> dict[str, Any]:
         """An attribute of `data` that holds JSON; nothing where it is absent or no JSON object."""
-        try:
-            value = json.loads(self._attributes.get(name) or "{}")
-        except (ValueError, TypeError, RecursionError):
+        words = json_words(self._attributes.get(name))
+        if words is None:
             self.notes.append(f"the attribute '{name}' of 'data' is no JSON; it is not used")
-            return {}
-        return value if isinstance(value, dict) else {}
-
-    def _rate(self) -> float:
-        told = (self._env.get("env_kwargs") or {}).get("control_freq") or self._env.get("control_freq")
-        if told is not None:
-            self._options.refuse_rate(self.path, "env_args (control_freq)")
-            return rate(told, f"{self.path}: env_args: control_freq")
-        if self._options.fps is None:
-            self.notes.append(f"the file does not say the control rate; {DEFAULT_FPS:g} Hz is assumed (fps)")
-        return self._options.fps or DEFAULT_FPS
+        return words or {}
 
     def _sort_observations(self, demo: str) -> None:
         """Decide by the first demonstration what is part of the state and what a camera."""
@@ -116,13 +90,19 @@ class RobomimicSource:
         for part in self._state:
             self._vectors.pop(part.key, None)
         self._labels = [key.removeprefix(f"{demo}/labels/") for key in file.arrays(f"{demo}/labels")]
-        ignored = set(file.keys(demo)) - {
-            "actions", "rewards", "dones", "obs", "next_obs", "states", "success", "labels",
-        }  # fmt: skip
+        known = {"actions", "rewards", "dones", "obs", "next_obs", "states", "success", "labels"}
+        self._clocks = self._find_clocks(demo)
+        ignored = set(file.keys(demo)) - known - set(self._clocks.values())
         if ignored:
             self.notes.append(f"not taken over: {', '.join(sorted(ignored))}")
         if file.has_attribute(demo, "model_file"):
             self.notes.append("the simulator's model of each demonstration (model_file) is not taken over")
+
+    def _find_clocks(self, demo: str) -> dict[str, str]:
+        """{label: array of a demonstration} of the time stamps beside its observations."""
+        found = [key for key in self._file.keys(demo) if layout.is_clock(key)]
+        there = [key for key in found if all(self._file.is_series(f"data/{d}/{key}") for d in self._demos)]
+        return {f"source.{key}": key for key in there}
 
     def _parts(self, shapes: dict[str, tuple[int, ...]], demo: str) -> list[Part]:
         """Parts of the state; the simulator's own state where there are pictures alone."""
@@ -150,19 +130,17 @@ class RobomimicSource:
     def _settings(self) -> dict[str, Any]:
         first, file = f"data/{self._demos[0]}", self._file
         own = self._json("robot_rl")
-        names, actions = own.get("state_names"), own.get("action_names")
         sizes = {n: self._options.resize or file.shape(f"{first}/{k}")[1:3] for n, k in self._cameras.items()}
-        fits = isinstance(names, list) and len(names) == len(names_of(self._state))
-        matches = isinstance(actions, list) and len(actions) == len(names_of(self._action))
+        names, actions = names_of(self._state), names_of(self._action)
         widths = {name: file.numbers(f"{first}/{key}").shape for name, key in self._vectors.items()}
         return {
             "fps": self._fps,
-            "state_names": list(map(str, names)) if fits else names_of(self._state),
-            "action_names": list(map(str, actions)) if matches else names_of(self._action),
+            "state_names": names_told(own, "state_names", names),
+            "action_names": names_told(own, "action_names", actions),
             "cameras": sizes,
             "robot_type": self._robot(),
             "vectors": {k: [f"{k}_{i}" for i in range((*shape, 1)[1])] for k, shape in widths.items()},
-            "labels": self._labels,
+            "labels": [*self._labels, *self._clocks],
             "metadata": {
                 "source": {
                     "format": "robomimic",
@@ -170,9 +148,17 @@ class RobomimicSource:
                     "state_parts": describe(self._state),
                     "cameras": self._cameras,
                     "env_args": self._env,
-                }
+                },
+                **(unit_words(own, len(names), len(actions)) or self._attributed(first)),
             },
         }
+
+    def _attributed(self, demo: str) -> dict[str, list[str]]:
+        """Units that the arrays of a demonstration have as attributes."""
+        homes = {p.key: demo if p.key == "states" else f"{demo}/obs" for p in self._state}
+        state = [u for p in self._state for u in self._file.units(f"{homes[p.key]}/{p.key}", len(p.names))]
+        action = self._file.units(f"{demo}/actions", len(names_of(self._action)))
+        return unit_words({"state_units": state, "action_units": action}, len(state), len(action))
 
     def _robot(self) -> str:
         own = self._json("robot_rl").get("robot_type")
@@ -231,7 +217,8 @@ class RobomimicSource:
             success,
             terminated,
             self._final(demo, index),
-            {name: floats(file.numbers(f"{demo}/labels/{name}")) for name in self._labels},
+            {name: floats(file.numbers(f"{demo}/labels/{name}")) for name in self._labels}
+            | {name: seconds(file.numbers(f"{demo}/{key}")) for name, key in self._clocks.items()},
             metadata=meta,
         )
 

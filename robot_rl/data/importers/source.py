@@ -41,6 +41,7 @@ class Options:
     fps: float | None = None  # Hz
     resize: tuple[int, int] | None = None  # height, width in pixels
     mapping: Path | None = None  # of topics, for bags
+    robot: str | None = None  # a contract's name or file, which says what a bag's topics are
 
     def task_or_refuse(self, path: Path, kind: str, hint: str = "") -> str:
         """The task's text; BadInput where neither the source nor the user gives one."""

@@ -204,5 +204,5 @@ def test_a_stump_is_named(tmp_path: Path, mapping: Path, keep: int) -> None:
 
 
 def test_paths_are_split_at_dots_outside_brackets() -> None:
-    assert split("pose.position.x") == ["pose", "position", "x"]
-    assert split("position[arm.elbow]") == ["position[arm.elbow]"]
+    assert split("pose.position.x") == ("pose", "position", "x")
+    assert split("position[arm.elbow]") == ("position[arm.elbow]",)
