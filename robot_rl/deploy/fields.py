@@ -25,7 +25,7 @@ _DERIVED = {
 def reader(path: str) -> Callable[[Any], float]:
     """Return a function from a message to the number at `path`; it raises BadInput where none is there.
 
-    A joint's number is found by its name in the message's `name`, never by its place.
+    A joint's number is found by its name in the message's `name` or `joint_names`, never by its place.
     """
     inner, last, index, joint = _split(path)
     derived = _DERIVED.get(last)
@@ -36,7 +36,7 @@ def reader(path: str) -> Callable[[Any], float]:
             return float(derived(_orientation(owner, path)))
         value = _attribute(owner, last, path)
         if joint is not None:
-            value = _element(value, _place(_attribute(message, "name", path), joint, path), path)
+            value = _element(value, _place(_attribute(message, _names(message), path), joint, path), path)
         elif index is not None:
             value = _element(value, index, path)
         try:
@@ -62,9 +62,10 @@ def writer(path: str) -> Callable[[Any, float], None]:
         values = list(_attribute(owner, last, path))
         place = index
         if joint is not None:
-            names = list(_attribute(message, "name", path))
+            names = list(_attribute(message, _names(message), path))
             if joint not in names:
-                names = message.name = [*names, joint]
+                names = [*names, joint]
+                setattr(message, _names(message), names)
             place = names.index(joint)
         values += [0.0] * (place + 1 - len(values))
         values[place] = float(value)
@@ -113,6 +114,11 @@ def _attribute(value: Any, name: str, path: str) -> Any:
 def _set(owner: Any, name: str, value: Any, path: str) -> None:
     _attribute(owner, name, path)
     setattr(owner, name, value)
+
+
+def _names(message: Any) -> str:
+    """Where a message lists its joints: trajectories call it otherwise."""
+    return "joint_names" if hasattr(message, "joint_names") else "name"
 
 
 def _place(names: Sequence[str], joint: str, path: str) -> int:

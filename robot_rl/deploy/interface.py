@@ -66,6 +66,10 @@ class CommandWriter:
             message.header.frame_id = self._command.frame
         for name, value in self._command.constants.items():
             set_constant(message, name, value)
+        if self._command.reach_in is not None:
+            seconds, rest = divmod(self._command.reach_in, 1)
+            time = message.points[0].time_from_start
+            time.sec, time.nanosec = int(seconds), round(1e9 * rest)
         for name, write in self._parts.items():
             write(message, commands[name])
         return message

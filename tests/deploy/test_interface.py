@@ -70,6 +70,20 @@ def test_commands_are_written_with_frame_and_constants_and_read_back():
         CommandReader(command())(Message(linear=Message(x=0.0), data=[1.0]))
 
 
+def test_a_trajectory_says_when_its_one_point_is_reached():
+    channel = {"unit": "rad", "low": -1, "high": 1, "rate_limit": 1, "measured": "x"}
+    fields = {name: channel | {"field": f"points[0].positions{{joint_{name}}}"} for name in "ab"}
+    made = Command(
+        topic="t", type="trajectory_msgs/msg/JointTrajectory", kind="position", reach_in=1.25, parts=fields
+    )
+    point = Message(positions=[], time_from_start=Message(sec=0, nanosec=0))
+    message = Message(joint_names=[], points=[point])
+    CommandWriter(made)(message, {"a": 0.5, "b": -0.5})
+    assert message.joint_names == ["joint_a", "joint_b"] and point.positions == [0.5, -0.5]
+    assert (point.time_from_start.sec, point.time_from_start.nanosec) == (1, 250_000_000)
+    assert CommandReader(made)(message) == {"a": 0.5, "b": -0.5}
+
+
 def test_executed_actions_are_in_the_policy_s_units():
     contract = position_contract(channel={"scale": -2.0, "offset": 0.5})
     assert actions_of(contract, {"a": -0.5}) == {"a": 0.5} and actions_of(contract, {}) == {}
