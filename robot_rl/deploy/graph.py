@@ -14,6 +14,8 @@ from robot_rl.specs.tasks import load_task
 
 PACKAGE = "robot_rl_deployment"
 Value = str | int | float | bool
+# family of tasks -> the module that simulates it, and the extra that brings it; others need mujoco alone
+_SIMULATORS = {"metaworld": ("metaworld", "sim"), "robosuite": ("robosuite", "robosuite")}
 _WRITING = 300.0  # s, for the recorder to make the last episode and the dataset
 
 
@@ -112,6 +114,9 @@ def _check(deployment: Deployment, contract: RobotContract) -> None:
             f"enable: '{contract.name}' is hardware; a person enables it when all is ready "
             "(ros2 service call …/guard_node/enable, or 'e' in the terminal view)"
         )
+    if contract.simulated:
+        family = load_task(deployment.task or contract.simulated).environment.partition(":")[0]
+        need_installed(*_SIMULATORS.get(family, ("mujoco", "sim")))
     if contract.simulated is None and (deployment.trials or deployment.task):
         raise BadInput(f"trials, task: '{contract.name}' is not simulated, so there is nothing to reset")
     if deployment.record:
