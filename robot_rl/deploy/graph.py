@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from robot_rl.errors import BadInput, need_installed
+from robot_rl.policies.checkpoint import SPEC, load_spec
 from robot_rl.specs.robot_contract import RobotContract, load_contract
 from robot_rl.specs.tasks import load_task
 
@@ -58,7 +59,7 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     found = []
     if contract.simulated:
         task: dict[str, Value] = {"task": deployment.task} if deployment.task else {}
-        watched = bool(deployment.record or deployment.reward)
+        watched = bool(deployment.record or deployment.reward) or _sees(deployment.policy)
         simulation = {**common, **task, "seed": deployment.seed, "watched": watched}
         found.append(NodeSpec("sim_robot_node", simulation))
     if contract.driver:
@@ -79,6 +80,11 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     if deployment.view:
         found.append(NodeSpec("monitor_node", terminal=True))
     return found
+
+
+def _sees(policy: str) -> bool:
+    """Whether a run's policy sees pictures; what is wrong with its folder is told by those who load it."""
+    return (Path(policy) / SPEC).exists() and bool(load_spec(policy).images)
 
 
 def _recorder(deployment: Deployment, contract: RobotContract, common: dict[str, Value]) -> NodeSpec:
