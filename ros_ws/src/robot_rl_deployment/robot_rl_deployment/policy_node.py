@@ -9,19 +9,18 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from robot_rl.deploy.control import ControlStep, load_policy, load_swap, version_of
-from robot_rl.deploy.interface import SourceReader
 from robot_rl.deploy.pace import Pace
 from robot_rl.deploy.ticks import Ticks
 from robot_rl.errors import BadInput
 from robot_rl_deployment import common
+from robot_rl_deployment.hearing import Senses
 
 
 class PolicyNode(LifecycleNode):
@@ -31,20 +30,13 @@ class PolicyNode(LifecycleNode):
         super().__init__("policy_node")
         self.contract = common.contract_of(self)
         common.prioritise(self)
-        self._run, self._runtime = (
-            common.parameter(self, "policy", ""),
-            common.parameter(self, "runtime", "auto"),
-        )
+        self._run = common.parameter(self, "policy", "")
+        self._runtime = common.parameter(self, "runtime", "auto")
         self._step = ControlStep(self.contract, load_policy(self._run, self._runtime), version_of(self._run))
         self._next: tuple | None = None  # (policy, version), ready to be exchanged at the next tick
         self._swaps, self._refused, self._silent = 0, "", ""  # why new weights, why no wish
         self._ticks, self._pace, self._timer = Ticks(self.contract.period), Pace(self.contract), None
-        for name, source in self.contract.sources.items():
-            heard = partial(self._heard, name, SourceReader(source))
-            self.create_subscription(common.message_class(source.type), source.topic, heard, common.LATEST)
-        for name, topic in self._step.eyes.topics.items():
-            self.create_subscription(Image, topic, partial(self._saw, name), common.LATEST)
-        self.create_subscription(JointState, common.EXECUTED, self._executed, common.RELIABLE)
+        self._senses = Senses(self, self._step, self._heard)
         self.create_subscription(String, common.NEW_WEIGHTS, self._new_weights, common.RELIABLE)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(1.0, self._diagnose)
@@ -80,19 +72,9 @@ class PolicyNode(LifecycleNode):
         self.destroy_publisher(self._wishes)
         return super().on_cleanup(state)
 
-    def _heard(self, name: str, read: SourceReader, message) -> None:
-        try:
-            self._step.state.heard(read(message))
-            if self._pace.heard(name, time.monotonic()) and self._timer is not None:
-                self._tick()
-        except BadInput as error:
-            self.get_logger().warning(str(error), throttle_duration_sec=1.0)
-
-    def _saw(self, name: str, message: Image) -> None:
-        self._step.eyes.saw(name, message, common.stamp_of(message), common.wall(self), time.monotonic())
-
-    def _executed(self, message: JointState) -> None:
-        self._step.state.executed(dict(zip(message.name, message.position, strict=False)))
+    def _heard(self, source: str) -> None:
+        if self._pace.heard(source, time.monotonic()) and self._timer is not None:
+            self._tick()
 
     def _due(self) -> None:
         if self._pace.due(time.monotonic()):
