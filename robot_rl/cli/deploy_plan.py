@@ -56,6 +56,10 @@ def _hears(contract: RobotContract, spec: PolicySpec):
         for name, part in source.parts.items():
             used = name if name in spec.state_names else f"({name}: not used)"
             table.add_row(source.topic, source.type, part.field, used, part.unit, f"{source.stale:g} s")
+    for image in spec.images:
+        camera = contract.cameras[image.camera]
+        size = f"{image.height}x{image.width} pixels"
+        table.add_row(camera.topic, "sensor_msgs/msg/Image", size, image.key, "", f"{camera.stale:g} s")
     for name, action in contract.previous_action.items():
         table.add_row("guard/executed", "sensor_msgs/msg/JointState", action, name, "", "")
     return table

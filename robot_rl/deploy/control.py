@@ -1,7 +1,7 @@
 """One control step: the latest observation in, the policy's wish out; and the exchange of its weights.
 
 The policy comes from a checkpoint folder: policy.onnx through onnxruntime where it was exported, the weights
-through numpy otherwise. No torch.
+through numpy otherwise; the encoders of one that sees always through onnxruntime. No torch.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from robot_rl.deploy.eyes import Eyes, blank
 from robot_rl.deploy.interface import StateBuilder, check_fit
 from robot_rl.errors import BadInput
-from robot_rl.policies.checkpoint import SPEC, WEIGHTS
+from robot_rl.policies import image_policy
+from robot_rl.policies.checkpoint import SPEC, WEIGHTS, load_spec
 from robot_rl.policies.onnx_export import parity
 from robot_rl.policies.onnx_policy import ONNX, OnnxPolicy
 from robot_rl.policies.policy import MlpPolicy, Policy
@@ -23,16 +25,21 @@ _SAME = 1e-4  # of an action's range: more is not the rounding of another proces
 
 
 class ControlStep:
-    """A policy on a robot: hears state parts and executed actions, and says what it wishes."""
+    """A policy on a robot: hears state parts, pictures and executed actions, and says what it wishes."""
 
     def __init__(self, contract: RobotContract, policy: Policy, version: str = "") -> None:
         check_fit(contract, policy.spec, version or "the policy")
         self.contract, self.policy, self.version = contract, policy, version
         self.state = StateBuilder(contract, policy.spec.state_names)
+        self.eyes = Eyes(contract, policy.spec)
 
-    def __call__(self) -> dict[str, float]:
-        """The wished action, name -> value in the policy's units; raises BadInput if a source is missing."""
-        action = self.policy.act(self.state())
+    def __call__(self, wall: float, now: float) -> dict[str, float]:
+        """The wished action, name -> value in the policy's units; times in s, `now` monotonic.
+
+        Raises BadInput if a source is missing, or a camera that the policy sees shows nothing new.
+        """
+        state, pictures = self.state(), self.eyes(wall, now)
+        action = self.policy.act({"state": state, **pictures} if pictures else state)
         return dict(zip(self.policy.spec.action_names, np.asarray(action, np.float64).tolist(), strict=True))
 
     def swap(self, policy: Policy, version: str) -> None:
@@ -42,12 +49,19 @@ class ControlStep:
             raise BadInput(
                 f"{version}: state_names differ from those of the running policy; start anew with it"
             )
+        if _seen(policy) != _seen(self.policy):
+            raise BadInput(f"{version}: images differ from those of the running policy; start anew with it")
         policy.reset()
         # The first call is slow, so it is not left to the loop.
-        action = np.asarray(policy.act(np.array(policy.spec.state_mean, np.float32)))
+        action = np.asarray(policy.act(blank(policy.spec)))
         if action.shape != (len(policy.spec.action_names),) or not np.isfinite(action).all():
             raise BadInput(f"{version}: at state_mean it wishes {action.tolist()}; train again")
         self.policy, self.version = policy, version
+
+
+def _seen(policy: Policy) -> list[tuple]:
+    """What a policy takes from each camera; the encoders may differ."""
+    return [(one.camera, one.height, one.width) for one in policy.spec.images]
 
 
 def load_policy(folder: str | Path, runtime: str = "auto") -> Policy:
@@ -55,6 +69,10 @@ def load_policy(folder: str | Path, runtime: str = "auto") -> Policy:
     folder = Path(folder)
     if runtime not in ("auto", "onnx", "numpy"):
         raise BadInput(f"runtime: must be auto, onnx or numpy, not '{runtime}'")
+    if load_spec(folder).images:
+        if runtime == "onnx":
+            raise BadInput(f"runtime: {folder} sees pictures and has no policy.onnx; use auto or numpy")
+        return image_policy.load_policy(folder)
     if runtime == "onnx" or (runtime == "auto" and (folder / ONNX).exists()):
         return OnnxPolicy.load(folder)
     return MlpPolicy.load(folder)
@@ -77,12 +95,12 @@ def load_swap(run: str | Path, folder: str | Path, runtime: str = "auto") -> tup
     """
     chosen = _inside(run, folder)
     version = version_of(chosen)
-    weights = MlpPolicy.load(chosen)
+    weights = image_policy.load_policy(chosen)
     if not weights.spec.weights_hash:
         raise BadInput(
             f"{chosen / SPEC}: weights_hash is empty; only weights that can be verified are swapped"
         )
-    policy = load_policy(chosen, runtime)
+    policy = weights if weights.spec.images else load_policy(chosen, runtime)
     if isinstance(policy, OnnxPolicy):
         difference = parity(policy, weights)
         if not difference <= _SAME:
@@ -100,6 +118,7 @@ def _inside(run: str | Path, folder: str | Path) -> Path:
     try:
         inside, chosen = Path(run).resolve(), Path(folder).resolve()
         files = [(chosen / name).resolve() for name in (SPEC, WEIGHTS, ONNX)]
+        files += [path.resolve() for path in chosen.glob("*.onnx")]  # encoders of one that sees
     except (OSError, RuntimeError, ValueError) as error:  # too long, links in a circle, a null character
         raise BadInput(f"{str(folder)!r}: not a path that can be followed ({error})") from error
     for path in (chosen, *files):

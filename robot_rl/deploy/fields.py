@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from robot_rl.errors import BadInput
-from robot_rl.specs.message_fields import attribute, reader, split, walk
+from robot_rl.specs.message_fields import attribute, names_field, reader, split, walk
 
 __all__ = ["reader", "set_constant", "writer"]
 
@@ -29,9 +29,10 @@ def writer(path: str) -> Callable[[Any, float], None]:
         values = list(attribute(owner, last, path))
         place = index
         if joint is not None:
-            names = list(attribute(message, "name", path))
+            names = list(attribute(message, names_field(message), path))
             if joint not in names:
-                names = message.name = [*names, joint]
+                names = [*names, joint]
+                setattr(message, names_field(message), names)
             place = names.index(joint)
         values += [0.0] * (place + 1 - len(values))
         values[place] = float(value)

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from robot_rl.errors import BadInput, need_installed
+from robot_rl.policies.checkpoint import SPEC, load_spec
 from robot_rl.specs.robot_contract import RobotContract, load_contract
 from robot_rl.specs.tasks import load_task
 
 PACKAGE = "robot_rl_deployment"
 Value = str | int | float | bool
+# family of tasks -> the module that simulates it, and the extra that brings it; others need mujoco alone
+_SIMULATORS = {"metaworld": ("metaworld", "sim"), "robosuite": ("robosuite", "robosuite")}
 _WRITING = 300.0  # s, for the recorder to make the last episode and the dataset
 
 
@@ -56,7 +59,7 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     found = []
     if contract.simulated:
         task: dict[str, Value] = {"task": deployment.task} if deployment.task else {}
-        watched = bool(deployment.record or deployment.reward)
+        watched = bool(deployment.record or deployment.reward) or _sees(deployment.policy)
         simulation = {**common, **task, "seed": deployment.seed, "watched": watched}
         found.append(NodeSpec("sim_robot_node", simulation))
     if contract.driver:
@@ -77,6 +80,11 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     if deployment.view:
         found.append(NodeSpec("monitor_node", terminal=True))
     return found
+
+
+def _sees(policy: str) -> bool:
+    """Whether a run's policy sees pictures; what is wrong with its folder is told by those who load it."""
+    return (Path(policy) / SPEC).exists() and bool(load_spec(policy).images)
 
 
 def _recorder(deployment: Deployment, contract: RobotContract, common: dict[str, Value]) -> NodeSpec:
@@ -112,6 +120,9 @@ def _check(deployment: Deployment, contract: RobotContract) -> None:
             f"enable: '{contract.name}' is hardware; a person enables it when all is ready "
             "(ros2 service call …/guard_node/enable, or 'e' in the terminal view)"
         )
+    if contract.simulated:
+        family = load_task(deployment.task or contract.simulated).environment.partition(":")[0]
+        need_installed(*_SIMULATORS.get(family, ("mujoco", "sim")))
     if contract.simulated is None and (deployment.trials or deployment.task):
         raise BadInput(f"trials, task: '{contract.name}' is not simulated, so there is nothing to reset")
     if deployment.record:

@@ -66,6 +66,10 @@ class CommandWriter:
             message.header.frame_id = self._command.frame
         for name, value in self._command.constants.items():
             set_constant(message, name, value)
+        if self._command.reach_in is not None:
+            seconds, rest = divmod(self._command.reach_in, 1)
+            time = message.points[0].time_from_start
+            time.sec, time.nanosec = int(seconds), round(1e9 * rest)
         for name, write in self._parts.items():
             write(message, commands[name])
         return message
@@ -122,7 +126,7 @@ class StateBuilder:
 
 def check_fit(contract: RobotContract, spec: PolicyDescription, where: str) -> None:
     """Raise BadInput, naming the field, unless a checkpoint's policy can run on the contract's robot."""
-    for wrong in (_robot, _rate, _observations, _state, _actions, _units, _limits):
+    for wrong in (_robot, _rate, _observations, _images, _state, _actions, _units, _limits):
         if told := wrong(contract, spec):
             raise BadInput(f"{where}: does not fit robot '{contract.name}': {told}")
 
@@ -140,9 +144,18 @@ def _rate(contract: RobotContract, spec: PolicyDescription) -> str:
 
 
 def _observations(contract: RobotContract, spec: PolicyDescription) -> str:
+    """What is observed must be the state, or pictures that `images` describes."""
+    given = {"state", *(image.key for image in spec.images)}
     for key in getattr(spec, "observation_keys", ("state",)):
-        if key != "state":
-            return f"observation_keys has '{key}'; a policy on a robot is given 'state' alone"
+        if key not in given:
+            return f"observation_keys has '{key}', of which neither state_names nor images says more"
+    return ""
+
+
+def _images(contract: RobotContract, spec: PolicyDescription) -> str:
+    for image in spec.images:
+        if image.camera not in contract.cameras:
+            return f"images: no camera '{image.camera}'.{nearest(image.camera, contract.cameras)}"
     return ""
 
 

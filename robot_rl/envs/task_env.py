@@ -65,6 +65,10 @@ class TaskEnv(gymnasium.Env):
         """The state (S,) in the order and units of the card."""
         raise NotImplementedError
 
+    def senses(self) -> dict[str, float]:
+        """What the robot measures besides the state, by name, for those who stand in for its drivers."""
+        return {}
+
     def quantities(self) -> dict[str, float]:
         """Measure what a card's scales may speak of: geometry, never reward or success."""
         raise NotImplementedError

@@ -25,7 +25,7 @@ DERIVED = {
 def reader(path: str) -> Callable[[Any], float]:
     """Return a function from a message to the number at `path`; it raises BadInput where none is there.
 
-    A joint's number is found by its name in the message's `name`, never by its place.
+    A joint's number is found by its name in the message's `name` or `joint_names`, never by its place.
     """
     inner, last, index, joint = split(path)
     derived = DERIVED.get(last)
@@ -36,7 +36,9 @@ def reader(path: str) -> Callable[[Any], float]:
             return float(derived(_orientation(owner, path)))
         value = attribute(owner, last, path)
         if joint is not None:
-            value = element(value, place_of(attribute(message, "name", path), joint, path), path)
+            value = element(
+                value, place_of(attribute(message, names_field(message), path), joint, path), path
+            )
         elif index is not None:
             value = element(value, index, path)
         try:
@@ -71,6 +73,11 @@ def attribute(value: Any, name: str, path: str) -> Any:
         return getattr(value, name)
     except AttributeError:
         raise BadInput(f"{path}: {type(value).__name__} has no field '{name}'") from None
+
+
+def names_field(message: Any) -> str:
+    """Where a message lists its joints: trajectories call it otherwise."""
+    return "joint_names" if hasattr(message, "joint_names") else "name"
 
 
 def place_of(names: Sequence[str], joint: str, path: str) -> int:

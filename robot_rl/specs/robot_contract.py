@@ -25,6 +25,8 @@ FIELD = re.compile(
     r"^(?P<inner>([a-z][a-z0-9_]*(\[\d{1,3}\])?\.)*)(?P<last>[a-z][a-z0-9_]*)"
     r"(\[(?P<index>\d{1,3})\]|\{(?P<joint>[^{}]+)\})?$"
 )
+# What ros2_control's joint_trajectory_controller takes; its one point holds the positions.
+TRAJECTORY, POINT = "trajectory_msgs/msg/JointTrajectory", "points[0].positions{"
 Number = Annotated[float, Field(ge=-1e9, le=1e9)]  # beyond, sums and squares lose what they should keep
 Limit = Annotated[float, Field(gt=0, le=1e9)]
 
@@ -107,6 +109,8 @@ class Command(SpecModel):
     timeout: float | None = Field(None, gt=0)  # s of silence after which the robot's own driver stops it
     frame: str = ""  # the header's frame_id
     constants: dict[str, float | str] = {}  # further fields, always the same
+    # s, of a JointTrajectory: the arm is where it is told so long after the message came (time_from_start)
+    reach_in: float | None = Field(None, gt=0, le=10)
     parts: dict[str, Channel] = Field(min_length=1)  # action -> number of the message
 
     @model_validator(mode="after")
@@ -114,6 +118,17 @@ class Command(SpecModel):
         _unique("parts.field", [*(channel.field for channel in self.parts.values()), *self.constants])
         for field in self.constants:
             _check_field(field)
+        return self
+
+    @model_validator(mode="after")
+    def _trajectory_is_whole(self) -> Command:
+        if (self.type == TRAJECTORY) != (self.reach_in is not None):
+            raise ValueError(f"reach_in is required for {TRAJECTORY}, and for it alone")
+        if self.type == TRAJECTORY and self.kind != "position":
+            raise ValueError(f"kind must be position for {TRAJECTORY}, not {self.kind}")
+        for action, channel in self.parts.items():
+            if self.type == TRAJECTORY and not channel.field.startswith(POINT):
+                raise ValueError(f"parts.{action}.field must read {POINT}joint}}, not '{channel.field}'")
         return self
 
     @model_validator(mode="after")
@@ -266,6 +281,12 @@ class RobotContract(SpecModel):
         ):
             if timeout is not None and timeout <= self.period:
                 raise ValueError(f"{name} must be above one period, {self.period:.3g} s")
+        for name, command in self.commands.items():
+            if command.reach_in is not None and command.reach_in < self.period:
+                raise ValueError(
+                    f"commands.{name}.reach_in must be at least one period, {self.period:.3g} s; in less, "
+                    "the arm would have to move faster than rate_limit"
+                )
 
     def _check_workspace(self) -> None:
         units, channels = self.state_parts(), self.channels()

@@ -41,13 +41,13 @@ def run(tmp_path):
 
 def wished(step, x):
     step.state.heard({"x": x})
-    return step()
+    return step(0.0, 0.0)
 
 
 def test_a_step_names_the_wished_action(run):
     step = ControlStep(CONTRACT, load_policy(run), version_of(run))
     with pytest.raises(BadInput, match="not heard yet: x"):
-        step()
+        step(0.0, 0.0)
     assert wished(step, 0.5) == {"a": pytest.approx(np.tanh(0.5), abs=1e-6)}
 
 

@@ -33,6 +33,15 @@ def test_joints_are_found_by_name_in_any_order():
     assert read(joints("elbow", "wrist", "shoulder")) == 0.1
 
 
+def test_a_trajectory_calls_its_list_of_joints_otherwise():
+    message = Message(joint_names=["a", "b"], points=[Message(positions=[0.1, 0.2])])
+    assert reader("points[0].positions{b}")(message) == 0.2
+    writer("points[0].positions{c}")(message, 0.3)
+    assert (message.joint_names, message.points[0].positions) == (["a", "b", "c"], [0.1, 0.2, 0.3])
+    with pytest.raises(BadInput, match=r"none at place 0$"):
+        reader("points[0].positions{b}")(Message(joint_names=["b"], points=[]))
+
+
 @pytest.mark.parametrize(
     ("message", "told"),
     [

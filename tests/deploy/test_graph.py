@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from robot_rl.deploy.graph import Deployment, NodeSpec, nodes
@@ -63,6 +65,23 @@ def test_a_driver_of_ours_starts_first():
 def test_what_is_refused(robot, more, told):
     with pytest.raises(BadInput, match=told):
         nodes(Deployment(**{"robot": robot, "policy": "run", **more}))
+
+
+@pytest.mark.parametrize(
+    ("robot", "module", "extra"),
+    [
+        ("sim_panda", "robosuite", "robosuite"),
+        ("sim_drawer", "metaworld", "sim"),
+        ("sim_go2", "mujoco", "sim"),
+    ],
+)
+def test_a_simulator_that_is_not_installed_is_named_with_its_extra(robot, module, extra, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == module else found(name, *more)
+    )
+    with pytest.raises(BadInput, match=rf'^module \'{module}\' is not .*pip install "robot-rl\[{extra}\]"$'):
+        graph(robot)
 
 
 def test_a_finished_recording_is_not_written_over(tmp_path):

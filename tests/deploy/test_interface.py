@@ -70,6 +70,20 @@ def test_commands_are_written_with_frame_and_constants_and_read_back():
         CommandReader(command())(Message(linear=Message(x=0.0), data=[1.0]))
 
 
+def test_a_trajectory_says_when_its_one_point_is_reached():
+    channel = {"unit": "rad", "low": -1, "high": 1, "rate_limit": 1, "measured": "x"}
+    fields = {name: channel | {"field": f"points[0].positions{{joint_{name}}}"} for name in "ab"}
+    made = Command(
+        topic="t", type="trajectory_msgs/msg/JointTrajectory", kind="position", reach_in=1.25, parts=fields
+    )
+    point = Message(positions=[], time_from_start=Message(sec=0, nanosec=0))
+    message = Message(joint_names=[], points=[point])
+    CommandWriter(made)(message, {"a": 0.5, "b": -0.5})
+    assert message.joint_names == ["joint_a", "joint_b"] and point.positions == [0.5, -0.5]
+    assert (point.time_from_start.sec, point.time_from_start.nanosec) == (1, 250_000_000)
+    assert CommandReader(made)(message) == {"a": 0.5, "b": -0.5}
+
+
 def test_executed_actions_are_in_the_policy_s_units():
     contract = position_contract(channel={"scale": -2.0, "offset": 0.5})
     assert actions_of(contract, {"a": -0.5}) == {"a": 0.5} and actions_of(contract, {}) == {}
@@ -103,6 +117,10 @@ def test_a_reading_that_is_no_float32_is_not_taken(value):
     assert state()[1] == 3.0
 
 
+EYE = {
+    "camera": "side", "height": 8, "width": 8, "size": 8, "features": 1, "encoder": "e", "file": "e.onnx",
+    "feature_mean": (0.0,), "feature_std": (1.0,),
+}  # fmt: skip
 FITS = {
     "robot": "axis", "fps": 10.0, "state_names": ["x"], "state_units": ["rad"], "state_mean": [0.0],
     "state_std": [1.0], "action_names": ["a"], "action_units": ["rad"], "action_low": [-1.0],
@@ -114,6 +132,9 @@ def test_what_fits_is_taken():
     check_fit(position_contract(), make_spec(**FITS), "run")
     check_fit(position_contract(), make_spec(**FITS | {"state_units": [""], "action_units": [""]}), "run")
     check_fit(position_contract(), make_spec(**FITS | {"fps": 10.05, "action_high": [99.0]}), "run")
+    side = {"side": {"topic": "image", "rate": 10, "stale": 0.5}}
+    sees = FITS | {"images": [EYE], "observation_keys": ["state", "image.side"]}
+    check_fit(position_contract(cameras=side), make_spec(**sees), "run")
     scaled = position_contract(channel={"scale": 0.1})
     check_fit(scaled, make_spec(**FITS | {"action_units": ["1"]}), "run")
 
@@ -124,6 +145,7 @@ def test_what_fits_is_taken():
         ({"robot": "ayis"}, "robot is 'ayis', the contract says 'axis'"),
         ({"fps": 20.0}, "fps is 20 Hz, the contract's control_rate 10 Hz"),
         ({"observation_keys": ["state", "image.side"]}, "observation_keys has 'image.side'"),
+        ({"images": [EYE]}, "images: no camera 'side'. Known: (none)."),
         ({"state_names": ["xx"]}, "no source gives the state part 'xx'. Did you mean 'x'? Known: x."),
         ({"state_units": ["deg"]}, "state_units of 'x' is 'deg', the contract's unit 'rad'"),
         ({"action_names": ["aa"]}, "no command carries the action 'aa'. Did you mean 'a'? Known: a."),

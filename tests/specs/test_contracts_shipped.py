@@ -9,7 +9,9 @@ from robot_rl.policies.checkpoint import PolicyDescription
 from robot_rl.specs.robot_contract import contract_names, load_contract
 from robot_rl.specs.tasks import load_task, task_names
 
-HARDWARE = ("go2", "go2_cmd_vel", "panda_servo", "ur5e_forward", "ur5e_servo")
+HARDWARE = (
+    "go2", "go2_cmd_vel", "panda_servo", "panda_trajectory", "ur5e_forward", "ur5e_servo", "ur5e_trajectory",
+)  # fmt: skip
 
 
 def described(contract, state: dict[str, str], actions: dict[str, str]) -> PolicyDescription:

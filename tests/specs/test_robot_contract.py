@@ -45,6 +45,11 @@ MOVE, V, X = "commands.move", "commands.move.parts.v", "sources.x"
 # A joint commanded by its position, beside BASE's velocities.
 JOINT = {"field": "data[0]", "unit": "m", "low": -1, "high": 1, "rate_limit": 2, "measured": "x"}
 ARM = {"topic": "arm", "type": "a_msgs/msg/B", "kind": "position", "parts": {"q": JOINT}}
+JOINT_OF_POINT = JOINT | {"field": "points[0].positions{q}"}
+PATH = ARM | {
+    "type": "trajectory_msgs/msg/JointTrajectory", "reach_in": 0.2, "parts": {"q": JOINT_OF_POINT}
+}  # fmt: skip
+DAMP = {"mode": "damp", "topic": "d"}
 
 
 def changed(changes):
@@ -74,6 +79,7 @@ def test_a_whole_contract(tmp_path):
     assert list(contract.channels()) == ["v", "w"] and contract.kind_of("w") == "velocity"
     assert contract.state_parts() == {"x": "m", "e": "m", "last_v": ""}
     assert load(tmp_path, {"policy_timeout": 0.5}).wish_timeout == 0.5
+    assert load(tmp_path, {"commands.arm": PATH, "stop": DAMP}).commands["arm"].reach_in == 0.2
 
 
 @pytest.mark.parametrize(
@@ -177,6 +183,28 @@ def test_a_whole_contract(tmp_path):
             },
             "commands: the unit of 'q', deg, is not that of its measured 'x', m",
             "jump",
+        ),
+        (
+            {"commands.arm": PATH | {"reach_in": None}, "stop": DAMP},
+            "commands.arm: reach_in is required for trajectory_msgs/msg/JointTrajectory, and for it alone",
+            "",
+        ),
+        ({"commands.arm": ARM | {"reach_in": 1}, "stop": DAMP}, "commands.arm: reach_in is required for", ""),
+        ({"commands.arm": PATH | {"reach_in": 0}, "stop": DAMP}, "commands.arm.reach_in: ", "greater than 0"),
+        (
+            {"commands.arm": PATH | {"reach_in": 0.09}, "stop": DAMP},
+            "commands.arm.reach_in must be at least one period, 0.1 s",
+            "faster than rate_limit",
+        ),
+        (
+            {"commands.arm": PATH | {"kind": "velocity", "timeout": 1}, "stop": DAMP},
+            "commands.arm: kind must be position",
+            "",
+        ),
+        (
+            {"commands.arm": PATH | {"parts": {"q": JOINT}}, "stop": DAMP},
+            "commands.arm: parts.q.field must read points[0].positions{joint}, not 'data[0]'",
+            "",
         ),
         (
             {"commands.arm": ARM, "workspace.x.driven_by": "q", "stop": {"mode": "damp", "topic": "d"}},

@@ -72,6 +72,11 @@ class RobosuiteTask(TaskEnv):
         turn = upright(np.roll(eef.xquat, -1))
         return np.concatenate([hand(self._world), turn, [finger], self._scene.state(self._world)])
 
+    def senses(self) -> dict[str, float]:
+        """Angles of the arm's joints (rad), from its base on."""
+        places = self._world.robots[0]._ref_joint_pos_indexes
+        return {f"joint{k}_q": float(self.data.qpos[place]) for k, place in enumerate(places, start=1)}
+
     def quantities(self) -> dict[str, float]:
         """Measure what a card's scales may speak of (m): the hand to where it takes hold, and the object."""
         across, along, height = hand(self._world) - self._scene.grasp(self._world)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -11,10 +12,19 @@ from std_msgs.msg import Bool
 
 from robot_rl.deploy.guard import Output
 from robot_rl.deploy.interface import CommandWriter, actions_of
-from robot_rl.specs.robot_contract import RobotContract
+from robot_rl.specs.robot_contract import Command, RobotContract
 from robot_rl_deployment.common import EXECUTED, RELIABLE, action_message, message_class
 
 _FLUSH = 0.2  # s
+
+
+def empty(command: Command) -> Callable[[], Any]:
+    """A function that makes a command topic's message, with its one point if it is a trajectory."""
+    kind = message_class(command.type)
+    if command.reach_in is None:
+        return kind
+    point = message_class("trajectory_msgs/msg/JointTrajectoryPoint")
+    return lambda: kind(points=[point()])
 
 
 class Outputs:
@@ -23,9 +33,8 @@ class Outputs:
     def __init__(self, node: Node, contract: RobotContract) -> None:
         self._node, self._contract, self._commands = node, contract, []
         for command in contract.commands.values():
-            kind = message_class(command.type)
-            publisher = node.create_publisher(kind, command.topic, RELIABLE)
-            self._commands.append((publisher, kind, CommandWriter(command)))
+            publisher = node.create_publisher(message_class(command.type), command.topic, RELIABLE)
+            self._commands.append((publisher, empty(command), CommandWriter(command)))
         stop = contract.stop.topic
         self._damp = node.create_publisher(Bool, stop, RELIABLE) if stop else None
         self._executed = node.create_publisher(JointState, EXECUTED, RELIABLE)
@@ -33,9 +42,10 @@ class Outputs:
     def send(self, output: Output) -> None:
         """Publish what an output holds; nothing where it holds nothing."""
         if output.commands is not None:
-            for publisher, kind, write in self._commands:
-                message = write(kind(), output.commands)
-                if hasattr(message, "header"):
+            for publisher, make, write in self._commands:
+                message = write(make(), output.commands)
+                # A trajectory without a stamp begins when it comes; with one, a late message is dropped.
+                if hasattr(message, "header") and not hasattr(message, "points"):
                     message.header.stamp = self._node.get_clock().now().to_msg()
                 publisher.publish(message)
             executed = actions_of(self._contract, output.commands)

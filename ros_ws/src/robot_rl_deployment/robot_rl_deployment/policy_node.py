@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -17,11 +16,11 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from robot_rl.deploy.control import ControlStep, load_policy, load_swap, version_of
-from robot_rl.deploy.interface import SourceReader
 from robot_rl.deploy.pace import Pace
 from robot_rl.deploy.ticks import Ticks
 from robot_rl.errors import BadInput
 from robot_rl_deployment import common
+from robot_rl_deployment.hearing import Senses
 
 
 class PolicyNode(LifecycleNode):
@@ -33,20 +32,15 @@ class PolicyNode(LifecycleNode):
         common.prioritise(self)
         self._run = common.parameter(self, "policy", "")
         self._runtime = common.parameter(self, "runtime", "auto")
-        self._auto = common.parameter(self, "auto_activate", True)
         self._step = ControlStep(self.contract, load_policy(self._run, self._runtime), version_of(self._run))
         self._next: tuple | None = None  # (policy, version), ready to be exchanged at the next tick
-        self._swaps, self._refused = 0, ""
-        self._ticks, self._pace = Ticks(self.contract.period), Pace(self.contract)
-        self._timer = None
-        for name, source in self.contract.sources.items():
-            heard = partial(self._heard, name, SourceReader(source))
-            self.create_subscription(common.message_class(source.type), source.topic, heard, common.LATEST)
-        self.create_subscription(JointState, common.EXECUTED, self._executed, common.RELIABLE)
+        self._swaps, self._refused, self._silent = 0, "", ""  # why new weights, why no wish
+        self._ticks, self._pace, self._timer = Ticks(self.contract.period), Pace(self.contract), None
+        self._senses = Senses(self, self._step, self._heard)
         self.create_subscription(String, common.NEW_WEIGHTS, self._new_weights, common.RELIABLE)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(1.0, self._diagnose)
-        if self._auto:
+        if common.parameter(self, "auto_activate", True):
             self._start = self.create_timer(0.05, self._activate_alone)
 
     def _activate_alone(self) -> None:
@@ -78,16 +72,9 @@ class PolicyNode(LifecycleNode):
         self.destroy_publisher(self._wishes)
         return super().on_cleanup(state)
 
-    def _heard(self, name: str, read: SourceReader, message) -> None:
-        try:
-            self._step.state.heard(read(message))
-            if self._pace.heard(name, time.monotonic()) and self._timer is not None:
-                self._tick()
-        except BadInput as error:
-            self.get_logger().warning(str(error), throttle_duration_sec=1.0)
-
-    def _executed(self, message: JointState) -> None:
-        self._step.state.executed(dict(zip(message.name, message.position, strict=False)))
+    def _heard(self, source: str) -> None:
+        if self._pace.heard(source, time.monotonic()) and self._timer is not None:
+            self._tick()
 
     def _due(self) -> None:
         if self._pace.due(time.monotonic()):
@@ -99,9 +86,10 @@ class PolicyNode(LifecycleNode):
         if self._next is not None:
             self._swap()
         try:
-            wish = self._step()
+            wish, self._silent = self._step(common.wall(self), began), ""
         except BadInput as error:
-            self.get_logger().warning(f"no wish: {error}", throttle_duration_sec=1.0)
+            self._silent = f"no wish: {error}"
+            self.get_logger().warning(self._silent, throttle_duration_sec=1.0)
             return
         self._wishes.publish(common.action_message(self, wish, self._step.version))
         self._ticks.note(began, time.monotonic())
@@ -126,14 +114,16 @@ class PolicyNode(LifecycleNode):
             self._refuse(error)
 
     def _refuse(self, error: BadInput) -> None:
-        self._refused = str(error)
-        self.get_logger().error(f"new weights refused, the old ones go on: {error}")
+        self._refused = f"new weights refused, the old ones go on: {error}"
+        self.get_logger().error(self._refused)
 
     def _diagnose(self) -> None:
         found = {"weights": self._step.version, "swaps": self._swaps, **self._ticks.summary()}
-        level = DiagnosticStatus.WARN if self._refused else DiagnosticStatus.OK
-        told = f"new weights refused: {self._refused}" if self._refused else "running"
-        common.diagnose(self, self._diagnostics, f"{self.contract.name}: policy", level, told, found)
+        wrong = self._silent or self._refused
+        level = DiagnosticStatus.WARN if wrong else DiagnosticStatus.OK
+        common.diagnose(
+            self, self._diagnostics, f"{self.contract.name}: policy", level, wrong or "running", found
+        )
 
 
 def main(args: list[str] | None = None) -> int:

@@ -41,10 +41,14 @@ class SimRobotNode(Node):
         self.declare_parameter("seed", 0)
         self._ticks = 0
         self._heard: dict[str, tuple[dict[str, float], float]] = {}
+        # The first step may take seconds (some simulators compile then), which must not be one of control.
+        self.env.reset(seed=0)
+        self.env.step(np.zeros(len(self.card.actions), np.float32))
         self._sources = []
+        measured = {part.name for part in self.card.state} | set(self.env.senses())
         for source in self.contract.sources.values():
             kind = message_class(source.type)
-            if set(source.parts) <= {part.name for part in self.card.state}:
+            if set(source.parts) <= measured:
                 publisher = self.create_publisher(kind, source.topic, RELIABLE)
                 self._sources.append((publisher, kind, OrientingWriter(source)))
         for name, command in self.contract.commands.items():
@@ -56,8 +60,7 @@ class SimRobotNode(Node):
             for name, topic in self.contract.cameras.items()
         ]
         if self._cameras and parameter(self, "watched", False):
-            self.env.reset(seed=0)
-            self.env.render()  # the first picture takes about a second, which must not be one of control
+            self.env.render()  # as the first step
         self._episode = self.create_publisher(String, "sim/episode", RELIABLE)
         self.create_service(Trigger, "~/reset", self._reset)
         self._begin()
@@ -99,6 +102,7 @@ class SimRobotNode(Node):
         self._ticks += 1
         stamp = self.get_clock().now().to_msg()
         state = dict(zip((p.name for p in self.card.state), self._observation["state"].tolist(), strict=True))
+        state |= self.env.senses()
         for publisher, kind, write in self._sources:
             message = write(kind(), state)
             if hasattr(message, "header"):
