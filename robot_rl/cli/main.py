@@ -37,6 +37,10 @@ VERBS = {
         "Label a dataset from one sentence: preferences, a reward, a new version.",
     ),
     "reward": ("robot_rl.cli.reward", "Apply a reward model that was fitted before to another dataset."),
+    "success": (
+        "robot_rl.cli.success",
+        "Fit a classifier that sees in the pictures whether the goal is reached.",
+    ),
     "train": ("robot_rl.cli.train", "Train a policy on a labeled dataset."),
     "finetune": (
         "robot_rl.cli.finetune",

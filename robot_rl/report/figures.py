@@ -139,7 +139,12 @@ def accuracy_by_gap(
         return to_svg(fig, "Accuracy from small to large gaps: " + ", ".join(f"{s.mean:.0%}" for s in spans))
 
 
-def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = 10) -> str:
+def reliability(
+    confidence: np.ndarray,
+    correct: np.ndarray,
+    bins: int = 10,
+    labels: tuple[str, str] = ("stated confidence", "share correct"),
+) -> str:
     """Reliability diagram of answers (N,): share correct by stated confidence, counts and ECE."""
     table = calibration_bins(confidence, correct, bins)
     error = expected_calibration_error(confidence, correct, bins)
@@ -155,9 +160,9 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = 10) -> 
         upper.set_title(f"ECE {error:.3f}", weight="bold")
         upper.set_title(f"n = {table.count.sum():,}", loc="right", color=MUTED, fontsize=12)
         bottom = min(left, float(table.accuracy[used].min()) - 0.03)
-        upper.set(xlim=(left, 1), ylim=(max(bottom, 0), 1.01), ylabel="share correct")
+        upper.set(xlim=(left, 1), ylim=(max(bottom, 0), 1.01), ylabel=labels[1])
         lower.bar(table.edges[:-1], table.count, width=0.88 / bins, align="edge", color=QUIET)
-        lower.set(xlabel="stated confidence", ylabel="count", yticks=[0, int(table.count.max())])
+        lower.set(xlabel=labels[0], ylabel="count", yticks=[0, int(table.count.max())])
         lower.yaxis.set_major_formatter(lambda v, _: f"{v:,.0f}")
         lower.grid(visible=False)
         fig.align_ylabels()

@@ -63,9 +63,9 @@ class RewardModel:
         pairs = check_pairs(pairs, len(features), least=2)
         p = check_vector("p", p, len(pairs), 0, 1)
         importance = _importance(weights, len(pairs))
-        mean, std = _moments(features)
+        mean, std = moments_of(features)
         used, rows = np.unique(pairs, return_inverse=True)  # only these frames are held as tensors
-        inputs = (_standardised(features[used], mean, std), rows.reshape(pairs.shape), p, importance)
+        inputs = (standardised(features[used], mean, std), rows.reshape(pairs.shape), p, importance)
         heads, noise = fit_heads(*inputs, config)
         counts = {"frames": len(features), "pairs": len(pairs), "ties": int((p == 0.5).sum())}
         unit = np.ones(config.members, np.float32)
@@ -75,7 +75,7 @@ class RewardModel:
         """Mean and std (N,) float32 over the members' rewards of `features` (N, F); raises BadInput."""
         mean, std = np.empty((2, len(features)), np.float32)
         for rows, raw in self._raw(features):
-            rewards = (raw - self.reward_mean[:, None]) * _inverse(self.reward_std)[:, None]
+            rewards = (raw - self.reward_mean[:, None]) * inverse_of(self.reward_std)[:, None]
             mean[rows], std[rows] = rewards.mean(0), rewards.std(0)
         return mean, std
 
@@ -117,7 +117,7 @@ class RewardModel:
         """Yield (rows, raw rewards (K, n) in logits), chunk by chunk."""
         features = check_features(features, size=len(self.feature_mean))
         for rows in chunks(len(features)):
-            part = torch.from_numpy(_standardised(features[rows], self.feature_mean, self.feature_std))
+            part = torch.from_numpy(standardised(features[rows], self.feature_mean, self.feature_std))
             with torch.no_grad():
                 yield rows, rewards_of(self.weights, part.expand(self.config.members, -1, -1)).numpy()
 
@@ -135,7 +135,7 @@ def _importance(weights: np.ndarray | None, count: int) -> np.ndarray:
     return weights / check_vector("weights: their mean", weights[:, None].mean(0), 1, 1e-12)
 
 
-def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def moments_of(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and std (F,) float32 over the frames; a number that never changes keeps std 1."""
     total = sum(features[rows].sum(0, dtype=np.float64) for rows in chunks(len(features)))
     mean = total / len(features)
@@ -145,11 +145,11 @@ def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), np.where(constant, 1, std).astype(np.float32)
 
 
-def _standardised(features: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+def standardised(features: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     """Features (n, F) in standard deviations, float32."""
     return ((features - mean) / std).astype(np.float32)
 
 
-def _inverse(std: np.ndarray) -> np.ndarray:
+def inverse_of(std: np.ndarray) -> np.ndarray:
     """1 / std, and 0 where std is 0."""
     return np.divide(1, std, out=np.zeros_like(std), where=std > 0)

@@ -184,7 +184,7 @@ class ChatServer:
         schema = content.get("response_format", {}).get("json_schema", {}).get("schema", {})
         is_probe = "white all over" in text
         if uris and not is_probe:
-            fault, pair = fault_of(*uris, b.faults), "|".join(sorted(uris))
+            fault, pair = fault_of(uris[0], uris[-1], b.faults), "|".join(sorted(uris))
             self._met[pair] += 1
             once = fault in b.once or fault.endswith("_once")
             if fault and not (once and self._met[pair] > 1):
@@ -193,14 +193,18 @@ class ChatServer:
             return await _write(writer, 200, self._completion(_number(text), content))
         levels = [_brightness(uri) for uri in uris]
         choice, p = (
-            ("second" if levels[1] > levels[0] else "first", 0.5) if is_probe else verdict(levels, b.bias)
+            ("second" if levels[1] > levels[0] else "first", 0.5)
+            if is_probe
+            else verdict(levels * (3 - len(levels)), b.bias)
         )
+        if len(levels) == 1:  # asked about one picture alone: is the goal reached, that is, is it bright
+            choice, p = ("yes", "no")[levels[0] < 128], levels[0] / 255
         if "picture 1 shows" in text:  # the first stage of the two
             said = (
                 f"Picture 1 has brightness {levels[0]:.1f}, picture 2 has {levels[1]:.1f}. Closer: {choice}"
             )
             return await _write(writer, 200, self._completion(said, content))
-        seen = b.evidence or f"{levels[0]:.1f} against {levels[1]:.1f}"
+        seen = b.evidence or " against ".join(f"{level:.1f}" for level in levels)
         answer = {"evidence": seen, "choice": choice}
         if b.schema and "check" in schema.get("properties", {}):
             answer["check"] = schema["properties"]["check"]["enum"][0]
@@ -263,6 +267,9 @@ def _token(text: str, p: float) -> dict:
     top = [{"token": text, "logprob": 0.0}]
     if text in ("first", "second"):
         shares = {"first": 0.9 * (1 - p), "second": 0.9 * p, "tie": 0.1}
+        top = [{"token": t, "logprob": math.log(share)} for t, share in shares.items()]
+    if text in ("yes", "no"):
+        shares = {"no": 0.9 * (1 - p) + 1e-9, "yes": 0.9 * p + 1e-9, "cannot": 0.1}
         top = [{"token": t, "logprob": math.log(share)} for t, share in shares.items()]
     return {"token": text, "logprob": top[0]["logprob"], "top_logprobs": top}
 

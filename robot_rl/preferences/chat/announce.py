@@ -20,18 +20,22 @@ def announcement(
 ) -> str:
     """One line for the user: "N images (about M KB) of K pairs go to HOST"; nothing is sent yet.
 
+    Where each is asked about alone it is K pictures.
+
     Questions that `store` answers and repeated ones are not counted, further tries are not foreseen.
     """
     keys = {question.key(labeler.name, labeler.identity): question for question in questions}
     known = store.get(keys) if store else {}
     asked = [question for key, question in keys.items() if key not in known]
     host = labeler.config.host
+    pictures = labeler.setup.prompt.pictures
+    what = "pairs" if pictures == 2 else "pictures"
     if not asked:
-        return f"no image goes to {host}: all {len(questions):,} pairs are answered in the label store"
-    uploads = 2 * len(asked) * (2 if labeler.config.both_orders == "always" else 1)
+        return f"no image goes to {host}: all {len(questions):,} {what} are answered in the label store"
+    uploads = pictures * len(asked) * (2 if labeler.config.both_orders == "always" else 1)
     size = uploads * _mean_size(asked, frames, labeler.config) / 1000
     there = " (this machine)" if labeler.config.loopback else ""
-    return f"{uploads:,} images (about {size:,.0f} KB) of {len(asked):,} pairs go to {host}{there}"
+    return f"{uploads:,} images (about {size:,.0f} KB) of {len(asked):,} {what} go to {host}{there}"
 
 
 def _mean_size(questions: Sequence[Question], frames: FrameSource, config: ChatConfig) -> float:

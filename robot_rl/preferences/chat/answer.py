@@ -9,18 +9,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from robot_rl.preferences.chat.probability import choice_probability
-from robot_rl.preferences.chat.prompt import CHOICES, NUMBERS, Answers, Choice
+from robot_rl.preferences.chat.prompt import NUMBERS, WORDS, YES_NO, Answers, Choice
 from robot_rl.preferences.chat.reply import Unreadable, first_choice, read_text, short, tidy
 
-SCHEMA = {
-    "type": "object",
-    "properties": {
-        "evidence": {"type": "string"},
-        "choice": {"type": "string", "enum": list(CHOICES)},
-    },
-    "required": ["evidence", "choice"],
-    "additionalProperties": False,
-}
+
+def _schema(words: Mapping[str, Choice]) -> dict[str, Any]:
+    """The JSON schema of an answer with one of these words."""
+    return {
+        "type": "object",
+        "properties": {
+            "evidence": {"type": "string"},
+            "choice": {"type": "string", "enum": list(words)},
+        },
+        "required": ["evidence", "choice"],
+        "additionalProperties": False,
+    }
+
+
+SCHEMA, YES_NO_SCHEMA = _schema(WORDS), _schema(YES_NO)
 _FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL | re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.+-])(-1|0|1)(?![\w]|[.,]\d)")
 _APOLOGY = re.compile(
@@ -46,7 +52,8 @@ def read(reply: Mapping[str, Any], answers: Answers) -> Said | Unreadable:
     text = read_text(reply)
     if isinstance(text, Unreadable):
         return text
-    found = _read_choice(text) if answers == "choice" else _read_number(text)
+    words = YES_NO if answers == "yes_no" else WORDS
+    found = _read_number(text) if answers == "number" else _read_choice(text, words)
     if found is None:
         if _APOLOGY.search(text[:200]):
             return Unreadable(f"refused: {short(text)}", refused=True)
@@ -57,12 +64,12 @@ def read(reply: Mapping[str, Any], answers: Answers) -> Said | Unreadable:
     return Said(choice, tidy(evidence)[:_LONGEST], p)
 
 
-def _read_choice(text: str) -> tuple[Choice, str] | None:
+def _read_choice(text: str, words: Mapping[str, Choice]) -> tuple[Choice, str] | None:
     """Find {"evidence", "choice"} as the whole text, in a code fence or within the text."""
     found = [as_object(text)] if as_object(text) else [*_objects(text)]
-    choices = {_choice(entry["choice"]) for entry in found if "choice" in entry}
+    choices = {_choice(entry["choice"], words) for entry in found if "choice" in entry}
     if not found:
-        word = _choice(text)
+        word = _choice(text, words)
         return (word, "") if word else None
     if len(choices) != 1 or None in choices:
         return None
@@ -95,12 +102,12 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         start = text.find("{", end)
 
 
-def _choice(value: Any) -> Choice | None:
+def _choice(value: Any, words: Mapping[str, Choice]) -> Choice | None:
     """Take a choice however it is spaced and spelled in capitals."""
     if not isinstance(value, str):
         return None
     word = re.sub(r"[\s-]+", "_", value.strip(" \n\t.\"'*`").lower())
-    return word if word in CHOICES else None
+    return words.get(word)
 
 
 def _read_number(text: str) -> tuple[Choice, str] | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from robot_rl.preferences.chat.key import ApiKey
 from robot_rl.preferences.chat.pace import Pace
 from robot_rl.preferences.chat.preference import NAME, failed
 from robot_rl.preferences.chat.probe import Probed, probe
-from robot_rl.preferences.chat.prompt import load_prompt
+from robot_rl.preferences.chat.prompt import Prompt, load_prompt
 from robot_rl.preferences.chat.session import Session
 from robot_rl.preferences.types import FrameSource, Preference, Question
 
@@ -36,27 +38,42 @@ class ChatLabeler:
 
     name = NAME
 
-    def __init__(self, config: ChatConfig, shown: str = "") -> None:
-        """`shown` says in words what the pictures are where they are not plain frames (`showing.told`)."""
+    def __init__(
+        self, config: ChatConfig, shown: str = "", about: Literal["pairs", "goal"] = "pairs"
+    ) -> None:
+        """`shown` says in words what the pictures are where they are not plain frames (`showing.told`).
+
+        `about` goal: a question is about one picture, given as a pair of itself; p is that of a yes.
+        """
         if not config.url:
             raise BadInput(
                 "--chat.url: is missing; give the endpoint's address, e.g. http://localhost:11434/v1"
             )
         need_installed("httpx2", "chat")
         self.config, self._shown = config, shown
+        prompt = load_prompt(config.prompt).showing(shown)
+        _check_prompt(prompt, config, about)
         self._setup = Setup(
             config,
-            load_prompt(config.prompt).showing(shown),
+            prompt,
             ApiKey(config.api_key_env),
             Budget(config),
             Pace(config.requests_per_minute, config.tokens_per_minute),
         )
-        self._probed: Probed | None = None
+        self._probed: list[Probed] = []  # one, once it was asked; shared by all samples
 
     @property
     def setup(self) -> Setup:
         """The prompt, the budget and what else belongs to this run."""
         return self._setup
+
+    def again(self, sample: int) -> ChatLabeler:
+        """This labeler for another answer to the same questions, stored apart; budget and pace are shared."""
+        other = copy.copy(self)
+        variant = f"{self.config.variant} sample {sample}".strip()
+        other.config = dataclasses.replace(self.config, variant=variant)
+        other._setup = dataclasses.replace(self._setup, config=other.config)
+        return other
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -73,11 +90,11 @@ class ChatLabeler:
 
         Raises BadInput, in one line, for an endpoint that cannot be used.
         """
-        if self._probed is None:
+        if not self._probed:
             client = ChatClient(self.config, self._setup.key)
             with Session(client.close) as session:
-                self._probed = session.run(probe(self._setup, client))
-        return self._probed.notes
+                self._probed.append(session.run(probe(self._setup, client)))
+        return self._probed[0].notes
 
     def label(self, questions: Sequence[Question], frames: FrameSource) -> Iterable[Preference]:
         """Answer a batch in order. When it must stop early, what was answered is yielded before it raises.
@@ -108,7 +125,7 @@ class ChatLabeler:
         self._setup.budget.begin()
         client = ChatClient(self.config, self._setup.key)
         with Session(client.close) as session:
-            asking = Asking(self._setup, client, self._probed.features)
+            asking = Asking(self._setup, client, self._probed[0].features)
             try:
                 yield from self._stream(questions, frames, session, asking)
             except KeyboardInterrupt:
@@ -152,6 +169,15 @@ class ChatLabeler:
     def _unanswered(self, question: Question) -> Preference:
         reason = "the run stopped before an answer came"
         return failed(reason, self.config.model, self._setup.prompt.version, question.order)
+
+
+def _check_prompt(prompt: Prompt, config: ChatConfig, about: str) -> None:
+    """Refuse a prompt that asks for something else; raises BadInput."""
+    if (prompt.answers == "yes_no") != (about == "goal"):
+        wanted = "answer: yes_no" if about == "goal" else "answer: choice or answer: number"
+        raise BadInput(f"--chat.prompt: '{prompt.name}' has answer: {prompt.answers}; this needs {wanted}")
+    if about == "goal" and config.both_orders == "always":
+        raise BadInput("--chat.both-orders: one picture alone has no order; leave it at never")
 
 
 def _taken(session: Session, asking: Asking, leave: int) -> Iterator[tuple[int, Preference]]:

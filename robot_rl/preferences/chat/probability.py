@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from robot_rl.preferences.chat.prompt import CHOICES, NUMBERS, Answers, Choice
+from robot_rl.preferences.chat.prompt import NUMBERS, WORDS, YES_NO, Answers, Choice
 from robot_rl.preferences.chat.reply import first_choice
 
 
@@ -36,7 +36,8 @@ def choice_probability(reply: Mapping[str, Any], answers: Answers) -> float | No
 def _choice_token(tokens: list[Mapping[str, Any]], answers: Answers) -> tuple[Mapping[str, Any], str] | None:
     """Find the token in which the choice begins, and the characters of it that come before."""
     text = "".join(str(token.get("token", "")) for token in tokens)
-    key = r'"choice"\s*:\s*"\s*(?=[fst1c])' if answers == "choice" else r"(?<![\w.+-])(?=-1|0|1)"
+    begins = {"choice": "[fst1c]", "yes_no": "[ync]"}.get(answers)
+    key = rf'"choice"\s*:\s*"\s*(?={begins})' if begins else r"(?<![\w.+-])(?=-1|0|1)"
     ends = [match.end() for match in re.finditer(key, text, re.IGNORECASE)]
     if not ends:
         return None
@@ -65,4 +66,5 @@ def _begins(text: str, answers: Answers) -> Choice | None:
     text = text.lower()
     if answers == "number":
         return NUMBERS.get(text.strip(" \n.\"'"))
-    return next((c for c in CHOICES if text and (c.startswith(text) or text.startswith(c))), None)
+    words = YES_NO if answers == "yes_no" else WORDS
+    return next((words[w] for w in words if text and (w.startswith(text) or text.startswith(w))), None)

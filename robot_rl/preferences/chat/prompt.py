@@ -11,14 +11,18 @@ from typing import Any, Literal, get_args
 
 from robot_rl.errors import BadInput, nearest
 
-Answers = Literal["choice", "number"]  # a JSON object with a choice, or 0, 1 or -1
+# A JSON object with a choice between two pictures, or with yes or no of one picture; or 0, 1 or -1.
+Answers = Literal["choice", "number", "yes_no"]
 Choice = Literal["first", "second", "tie", "cannot_tell"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)
+# One picture is a pair of itself, of which "yes" names the second: p is then the probability of yes.
+YES_NO: dict[str, Choice] = {"yes": "second", "no": "first", "cannot_tell": "cannot_tell"}
+WORDS: dict[str, Choice] = {choice: choice for choice in CHOICES}
 NUMBERS: dict[str, Choice] = {"0": "first", "1": "second", "-1": "cannot_tell"}
 Message = dict[str, Any]
 FOLDER = Path(__file__).resolve().parents[1] / "prompts"
 _IMAGES = ("first_image", "second_image")
-_PLACES = ("task", "opposite", "shown", *_IMAGES, "answer")
+_PLACES = ("task", "opposite", "shown", *_IMAGES, "image", "answer")
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _SECTION = re.compile(r"^== *(.*?) *==$")
 
@@ -32,6 +36,11 @@ class Prompt:
     answers: Answers
     system: str
     asks: tuple[str, ...]
+
+    @property
+    def pictures(self) -> int:
+        """Pictures that one question sends."""
+        return len(_pictures(self.answers))
 
     def showing(self, shown: str) -> Prompt:
         """This prompt with {shown} filled in: what the pictures are. Without words its line is left out."""
@@ -47,7 +56,7 @@ class Prompt:
         empty = ["{shown}"] if opposite.strip() else ["{shown}", "{opposite}"]
         kept = [line for line in lines if not any(place in line for place in empty)]
         texts = {"task": task, "opposite": opposite, "answer": answer}
-        shown = dict(zip(_IMAGES, images, strict=True))
+        shown = dict(zip(_IMAGES, images, strict=True)) | {"image": images[1]}
         system = [{"role": "system", "content": self.system}] if self.system else []
         return [*system, {"role": "user", "content": _content("\n".join(kept), texts, shown, detail)}]
 
@@ -73,7 +82,7 @@ def _parse(text: str, name: str, version: str, where: str) -> Prompt:
     settings = _settings(header, where)
     asks = tuple(body for title, body in sections if title == "ask")
     system = "\n\n".join(body for title, body in sections if title == "system")
-    _check(system, asks, where)
+    _check(system, asks, settings, where)
     return Prompt(name, version, settings, system, asks)
 
 
@@ -105,14 +114,19 @@ def _settings(header: list[str], where: str) -> Answers:
         if not colon or name != "answer" or value not in get_args(Answers):
             raise BadInput(
                 f"{where}: {line.strip()!r} is not understood; before the first '== ask ==' stand notes (#) "
-                "and 'answer: choice' or 'answer: number'"
+                f"and 'answer: ' with one of {', '.join(get_args(Answers))}"
             )
         answers = value
     return answers
 
 
-def _check(system: str, asks: tuple[str, ...], where: str) -> None:
-    """Refuse a prompt without a call, with unknown places or without both pictures in its first call."""
+def _pictures(answers: Answers) -> tuple[str, ...]:
+    """The places of the pictures that a prompt shows."""
+    return ("image",) if answers == "yes_no" else _IMAGES
+
+
+def _check(system: str, asks: tuple[str, ...], answers: Answers, where: str) -> None:
+    """Refuse a prompt without a call, with unknown places or without its pictures in its first call."""
     if not asks or not all(asks):
         raise BadInput(f"{where}: needs at least one section '== ask ==' with text in it")
     for text in (system, *asks):
@@ -123,9 +137,11 @@ def _check(system: str, asks: tuple[str, ...], where: str) -> None:
         raise BadInput(
             f"{where}: the section 'system' is sent as it stands; it can hold no {{task}} or the like"
         )
-    for place in _IMAGES:
-        if asks[0].count(f"{{{place}}}") != 1:
-            raise BadInput(f"{where}: the first '== ask ==' must hold {{{place}}} once")
+    for place in (*_IMAGES, "image"):
+        times = int(place in _pictures(answers))
+        if asks[0].count(f"{{{place}}}") != times:
+            rule = "must hold {%s} once" if times else "cannot hold {%s}"
+            raise BadInput(f"{where}: with answer: {answers} the first '== ask ==' {rule % place}")
     if "{task}" not in "".join(asks):
         raise BadInput(f"{where}: must say {{task}} somewhere, or the model does not know the goal")
     if "{answer}" in asks[0] or any("{answer}" not in text for text in asks[1:]):

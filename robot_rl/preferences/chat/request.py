@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from robot_rl.preferences.chat.answer import SCHEMA
+from robot_rl.preferences.chat.answer import SCHEMA, YES_NO_SCHEMA
 from robot_rl.preferences.chat.config import ChatConfig
 from robot_rl.preferences.chat.prompt import Answers, Message
 
@@ -31,14 +31,15 @@ def body(
     features: Features,
     messages: list[Message],
     answers: Answers | None,
-    schema: dict[str, Any] = SCHEMA,
+    schema: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Build a request; `answers` is None for a call whose reply is free text."""
     made: dict[str, Any] = {"model": config.model, "messages": messages}
     made[features.token_field] = config.max_tokens
     if config.temperature is not None:
         made["temperature"] = config.temperature
-    if answers == "choice" and features.structured:
+    if answers in ("choice", "yes_no") and features.structured:
+        schema = schema or (YES_NO_SCHEMA if answers == "yes_no" else SCHEMA)
         made["response_format"] = {
             "type": "json_schema",
             "json_schema": {"name": "preference", "strict": True, "schema": schema},

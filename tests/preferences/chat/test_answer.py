@@ -208,6 +208,22 @@ def test_probability_of_a_number():
     assert choice_probability(tokens, "number") == pytest.approx(0.75)
 
 
+@pytest.mark.parametrize(
+    ("word", "choice"), [("yes", "second"), ("No", "first"), ("cannot tell", "cannot_tell")]
+)
+def test_yes_and_no(word, choice):
+    assert read(reply(json.dumps({"evidence": "", "choice": word})), "yes_no") == Said(choice, "")
+    assert isinstance(read(reply(json.dumps({"choice": "second"})), "yes_no"), Unreadable)
+
+
+def test_probability_of_yes():
+    top = [{"token": t, "logprob": math.log(p)} for t, p in (("yes", 0.6), ("no", 0.2), ("cannot", 0.2))]
+    tokens = [{"token": t, "logprob": 0.0} for t in ('{"', "choice", '": "', "yes", '"}')]
+    tokens[3] |= {"logprob": math.log(0.6), "top_logprobs": top}
+    found = {"choices": [{"message": {"content": '{"choice": "yes"}'}, "logprobs": {"content": tokens}}]}
+    assert choice_probability(found, "yes_no") == pytest.approx(0.75)  # 0.6 / (0.6 + 0.2)
+
+
 def test_the_written_token_counts_though_it_is_not_listed():
     tokens = with_tokens(
         token('{"choice":"'), {"token": "second", "logprob": math.log(0.5), "top_logprobs": []}

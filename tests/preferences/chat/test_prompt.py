@@ -3,7 +3,7 @@
 import pytest
 
 from robot_rl.errors import BadInput
-from robot_rl.preferences.chat.prompt import FOLDER, load_prompt
+from robot_rl.preferences.chat.prompt import FOLDER, YES_NO, load_prompt
 
 URIS = ("data:image/png;base64,AAA", "data:image/png;base64,BBB")
 GOOD = "answer: choice\n== ask ==\n{task} / {opposite}\n{first_image} {second_image}\n"
@@ -21,7 +21,8 @@ def test_the_prompts_that_ship(path):
     assert prompt.version.startswith(f"{path.stem}+")
     (message,) = prompt.messages(0, "the drawer is open", "it is closed", URIS)
     parts = message["content"]
-    assert [p["image_url"]["url"] for p in parts if p["type"] == "image_url"] == list(URIS)
+    shown = list(URIS)[-prompt.pictures :]
+    assert [p["image_url"]["url"] for p in parts if p["type"] == "image_url"] == shown
     words = "".join(p["text"] for p in parts if p["type"] == "text")
     assert "the drawer is open" in words and "{task}" not in words
     for ask in range(1, len(prompt.asks)):
@@ -34,6 +35,11 @@ def test_the_choice_is_explained_as_it_is_read():
 
     text = (FOLDER / "choice-1.txt").read_text()
     assert all(f'"{choice}"' in text for choice in CHOICES)
+
+
+def test_yes_and_no_are_explained_as_they_are_read():
+    prompt, text = load_prompt("success-1"), (FOLDER / "success-1.txt").read_text()
+    assert prompt.pictures == 1 and all(f'"{word}"' in text for word in YES_NO)
 
 
 def test_without_an_opposite_its_line_is_left_out(tmp_path):
@@ -74,6 +80,8 @@ def test_every_edit_is_a_version_of_its_own(tmp_path):
         (GOOD.replace("{task}", "{tsak}"), "unknown place '{tsak}'. Did you mean 'task'"),
         (GOOD.replace("{second_image}", ""), "must hold {second_image} once"),
         (GOOD.replace("{second_image}", "{second_image}{second_image}"), "must hold {second_image} once"),
+        (GOOD.replace("choice", "yes_no"), "cannot hold {first_image}"),
+        (GOOD.replace("{second_image}", "{second_image} {image}"), "cannot hold {image}"),
         (GOOD.replace("{task}", "it"), "must say {task} somewhere"),
         (GOOD + "== ask ==\nAnd now?\n", "must quote {answer}"),
         (GOOD + "{answer}", "must quote {answer}"),
