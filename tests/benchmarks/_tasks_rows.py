@@ -1,4 +1,4 @@
-"""From what the policies of the benchmark `tasks` did to its rows: success with an interval, and the goals."""
+"""From what policies did in the benchmark `tasks` to its rows: success with an interval, and the goals."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ def study_rows(study: Study, folder: Path) -> list[Row]:
     success = {arm: float(np.mean([r["success"] for r in each])) for arm, each in records.items()}
     goals = goals_of(success)
     rows = [
-        Row.of(
-            f"{study.task}/{arm}", success[arm], "success", goals.get(arm), _told(study, arm, records[arm])
-        )
+        Row.of(f"{study.task}/{arm}", success[arm], "success", goals.get(arm), _told(study, records[arm]))
         for arm in records
     ]
     return rows + (_label_rows(study, folder) if "clip" in records else [])
@@ -56,7 +54,7 @@ def across_rows(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _told(study: Study, arm: str, records: Sequence[Mapping]) -> str:
+def _told(study: Study, records: Sequence[Mapping]) -> str:
     """How a row's figure was found: interval, seeds, returns."""
     episodes = np.concatenate([record["episodes"] for record in records])
     interval = wilson(int(episodes.sum()), len(episodes))
@@ -64,8 +62,8 @@ def _told(study: Study, arm: str, records: Sequence[Mapping]) -> str:
     returned = float(np.mean([record["mean_return"] for record in records]))
     return (
         f"95 % interval {interval.low:.2f} to {interval.high:.2f}; seeds {list(study.seeds)}: {each}; "
-        f"{study.episodes} episodes each; mean return {returned:.4g}; {study.updates} updates, {study.quality} "
-        f"data {', '.join(map(str, sorted(set(study.data_seeds))))}"
+        f"{study.episodes} episodes each; mean return {returned:.4g}; {study.updates} updates, "
+        f"{study.quality} data {', '.join(map(str, sorted(set(study.data_seeds))))}"
     )
 
 

@@ -54,8 +54,8 @@ class Study:
         return replace(self, judge=judge, **few)
 
 
-# Observations of Go2 hold no velocity of the trunk: rewards of half a stride are summed (n-step) before a value
-# is trusted.
+# Observations of Go2 hold no velocity of the trunk: rewards of half a stride are summed (n-step) before a
+# value is trusted.
 WALKING = {"discount": 0.97, "expectile": 0.7, "temperature": 10.0, "target_rate": 0.01, "n_step": 10}
 STUDIES = {
     study.task: study
@@ -75,6 +75,8 @@ def dataset_of(study: Study, seed: int, folder: Path, workers: int) -> Dataset:
     card, data = load_dataset_card(study.task, study.quality), study.data_seeds[seed]
     path, episodes = folder / f"{study.task}-{study.quality}-{data}", study.collected or card.episodes
     plan = Plan(load_task(study.task), card, path, episodes, data, study.pictures)
+    if (path / "meta" / "info.json").exists():
+        return collect(plan)
     with progress(episodes, f"collect {path.name}", "episodes") as advance:
         return collect(plan, workers, advance)
 

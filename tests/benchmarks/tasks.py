@@ -28,7 +28,7 @@ FURTHER = {
     "go2_arm_reach": (BLIND, _tasks_go2.reach),
     "go2_getup": (BLIND, _tasks_go2.rise),
 }
-ROWS = {task: ARMS for task in STUDIES} | {name: arms for name, (arms, _) in FURTHER.items()}
+ROWS = dict.fromkeys(STUDIES, ARMS) | {name: arms for name, (arms, _) in FURTHER.items()}
 
 
 def picked(words: list[str]) -> dict[str, tuple[str, ...]]:
