@@ -60,8 +60,8 @@ WALKING = {"discount": 0.97, "expectile": 0.7, "temperature": 10.0, "target_rate
 STUDIES = {
     study.task: study
     for study in (
-        Study("drawer_open", (501, 502), 90_000, pairs=6000, updates=15_000),
-        Study("door_open", (501, 502), 92_000, pairs=6000, updates=15_000),
+        Study("drawer_open", (501, 502), 90_000, pairs=6000, updates=8000),
+        Study("door_open", (501, 502), 92_000, pairs=6000, updates=8000),
         Study("dressing", (401, 402), 60_000),
         # A third scale, other data and another true reward came after rows on 401 to 404 had been seen.
         Study("cloth_fold", (405, 406), 80_000),

@@ -61,10 +61,14 @@ class Rise:
 
 
 class GetUp:
-    """The scripted way: roll over by pushing with the legs, tuck them in on the belly, then stand up."""
+    """The scripted way: roll over by pushing with the legs, tuck them in on the belly, then stand up.
 
-    def __init__(self, body: Body) -> None:
-        self._body = body
+    With `clocked` it rolls in step with the robot's own clock, which the state shows: what it does next can
+    then be told from the state, and learned.
+    """
+
+    def __init__(self, body: Body, clocked: bool = False) -> None:
+        self._body, self._clocked = body, clocked
         self._targets = body.centre[:12] + body.ranges[:12] * body.last[:12]  # rad, where the motors aim now
         self._rolling, self._risen = 0.0, 0.0  # s
 
@@ -77,10 +81,14 @@ class GetUp:
             wanted = np.tile((1 - share) * _TUCKED, 4) + share * STANCE
         else:
             self._risen = 0.0
-            self._rolling = (self._rolling + self._body.period) % _ROLL
+            self._rolling = self._time() % _ROLL
             wanted = self._roll(_ON_SIDE if up > _SIDE_UP else _BACK)
         self._targets = np.clip(wanted, self._targets - _FASTEST, self._targets + _FASTEST)
         return self._targets
+
+    def _time(self) -> float:
+        """Of rolling so far, or what the robot's clock says, one turn of it for both poses (s)."""
+        return _ROLL * self._body.phase if self._clocked else self._rolling + self._body.period
 
     @property
     def done(self) -> bool:

@@ -1,6 +1,6 @@
-"""Meta-World's observation of hand, fingers and object: the same numbers to the last bit, without its detours.
+"""Meta-World's observation of hand, fingers and object: the same to the last bit, without its detours.
 
-Half of what Meta-World adds to a step of physics is this one observation, put together from small arrays.
+Much of what Meta-World adds to a step of physics is this one observation, put together from small arrays.
 """
 
 from __future__ import annotations

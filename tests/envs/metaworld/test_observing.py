@@ -1,4 +1,4 @@
-"""Our way to Meta-World's observation gives the very same numbers, of every scene and along whole episodes."""
+"""Our way to Meta-World's observation gives the very same numbers, in every scene, along whole episodes."""
 
 import numpy as np
 import pytest
