@@ -36,7 +36,7 @@ def picked(words: list[str]) -> dict[str, tuple[str, ...]]:
     known = [name for task, arms in ROWS.items() for name in (task, *(f"{task}/{arm}" for arm in arms))]
     for word in words:
         if word not in known:
-            raise BadInput(f"tasks: no row '{word}'.{nearest(word, known)}")
+            raise BadInput(f"no row '{word}'.{nearest(word, known)}")
     wanted = words or list(ROWS)
     return {
         task: chosen
@@ -74,7 +74,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="next to nothing, to see that it runs")
     options = parser.parse_args()
     folder = options.folder / "quick" if options.quick else options.folder
-    for task, arms in picked(options.rows or os.environ.get("ROWS", "").split()).items():
+    try:
+        chosen = picked(options.rows or os.environ.get("ROWS", "").split())
+    except BadInput as error:
+        parser.error(str(error))
+    for task, arms in chosen.items():
         measure(task, arms, folder, options.workers, options.quick)
         report("tasks_quick" if options.quick else "tasks", finished(folder, options.quick))
 

@@ -24,6 +24,8 @@ _ON_SIDE = (
     (np.array([-0.90, 3.3, -2.29]), np.array([-0.17, -1.29, -2.12])),
     (np.array([0.46, 3.3, -1.78]), np.array([-0.68, 0.54, -1.6])),
 )
+_TUCK, _STAND = 0.4, 0.6  # s to tuck the legs in and to stand up
+_SETTLED = 0.3  # rad between a joint and where it shall be
 _SIDE_UP, _BELLY_UP = 0.12, 0.6  # up from which it lies on its side, and on its belly
 
 
@@ -63,8 +65,8 @@ class Rise:
 class GetUp:
     """The scripted way: roll over by pushing with the legs, tuck them in on the belly, then stand up.
 
-    With `clocked` it rolls in step with the robot's own clock, which the state shows: what it does next can
-    then be told from the state, and learned.
+    With `clocked` its times are not its own: it rolls in step with the robot's clock and stands up from tucked
+    legs at once, so that what it does next can be told from the state, and learned.
     """
 
     def __init__(self, body: Body, clocked: bool = False) -> None:
@@ -77,7 +79,7 @@ class GetUp:
         up = self._body.up
         if up > _BELLY_UP:
             self._risen += self._body.period
-            share = np.clip((self._risen - 0.4) / 0.6, 0.0, 1.0)
+            share = self._share()
             wanted = np.tile((1 - share) * _TUCKED, 4) + share * STANCE
         else:
             self._risen = 0.0
@@ -85,6 +87,18 @@ class GetUp:
             wanted = self._roll(_ON_SIDE if up > _SIDE_UP else _BACK)
         self._targets = np.clip(wanted, self._targets - _FASTEST, self._targets + _FASTEST)
         return self._targets
+
+    def _share(self) -> float:
+        """How far from tucked legs to the stance they shall be: by time, or by where they are and aim."""
+        if not self._clocked:
+            return float(np.clip((self._risen - _TUCK) / _STAND, 0.0, 1.0))
+        way = STANCE - np.tile(_TUCKED, 4)
+        share = float(np.clip((self._targets - np.tile(_TUCKED, 4)) @ way / (way @ way), 0.0, 1.0))
+        aims = np.abs(self._targets - np.tile(_TUCKED, 4) - share * way).max() < _SETTLED
+        there = np.abs(self._body.sensors[6:18] - self._targets).max() < _SETTLED
+        if aims and (share > 0.01 or there):
+            return min(share + self._body.period / _STAND, 1.0)
+        return 0.0
 
     def _time(self) -> float:
         """Of rolling so far, or what the robot's clock says, one turn of it for both poses (s)."""
