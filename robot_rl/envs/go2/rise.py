@@ -65,8 +65,8 @@ class Rise:
 class GetUp:
     """The scripted way: roll over by pushing with the legs, tuck them in on the belly, then stand up.
 
-    With `clocked` its times are not its own: it rolls in step with the robot's clock and stands up from tucked
-    legs at once, so that what it does next can be told from the state, and learned.
+    With `clocked` its times are not its own: it rolls in step with the robot's clock and stands up as soon as
+    its legs are tucked in, so that what it does next can be told from the state, and learned.
     """
 
     def __init__(self, body: Body, clocked: bool = False) -> None:
