@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class Arm:
     seed: int = 0
     episodes: int = 20
     first_seed: int = 10_000  # of the evaluation episodes
+    settings: Mapping[str, Any] = field(default_factory=dict)  # more of TrainConfig's fields
 
 
 def controls(true: np.ndarray | None, labeled: np.ndarray) -> dict[str, tuple[str, np.ndarray]]:
@@ -75,7 +77,7 @@ def run_arm(arm: Arm) -> tuple[str, dict]:
     transitions = transitions_from_dataset(dataset, None)
     transitions = _with_rewards(transitions, arm.rewards)
     start = time.monotonic()
-    config = TrainConfig(algorithm=arm.algorithm, steps=arm.steps, seed=arm.seed)
+    config = TrainConfig(algorithm=arm.algorithm, steps=arm.steps, seed=arm.seed, **arm.settings)
     description = describe_policy(dataset, transitions.actions, arm.name)
     train(transitions, arm.out, config, description=description, keep_state=False)
     trained = time.monotonic()

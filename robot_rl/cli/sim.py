@@ -44,7 +44,7 @@ class Config:
     randomise: bool = False
     """Draw light, colours, camera, masses, friction, latency and sensor noise from the task card's ranges."""
     sheet: bool = False
-    """Write a PNG contact sheet instead of a video; with --randomise, the same start drawn many times."""
+    """Write a PNG contact sheet instead of a video; with --randomise, the starts of many episodes."""
     show: bool = False
     """Open MuJoCo's window instead of writing a video; needs a display."""
     out: Path | None = None

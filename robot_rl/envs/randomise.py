@@ -23,18 +23,19 @@ _FRICTION = ("geom_friction", "flex_friction")
 
 
 class Randomiser:
-    """One environment's draws; raises BadInput for a card without ranges or with a unit that no part has."""
+    """One environment's draws; raises BadInput for a card without ranges or with noise on what no part is."""
 
     def __init__(self, card: TaskCard) -> None:
         if card.randomise is None:
             raise BadInput(
                 f"{card.name}: the task card has no section 'randomise:', so there is nothing to draw from"
             )
-        units = {part.unit for part in card.state}
-        for unit in card.randomise.noise:
-            if unit not in units:
+        known = {part.unit for part in card.state} | {part.name for part in card.state}
+        for noisy in card.randomise.noise:
+            if noisy not in known:
                 raise BadInput(
-                    f"{card.name}: randomise.noise: no state part is in '{unit}'.{nearest(unit, units)}"
+                    f"{card.name}: randomise.noise: no state part is in '{noisy}' or has this name."
+                    f"{nearest(noisy, known)}"
                 )
         self._card, self._ranges = card, card.randomise
         self._model: Any = None
@@ -52,8 +53,8 @@ class Randomiser:
         self._draw_looks(model)
         self._draw_physics(model)
         self.camera = self._draw_camera()
-        scales = {unit: rng.uniform(*ranges.noise[unit]) for unit in sorted(ranges.noise)}
-        self.sigma = np.array([scales.get(part.unit, 0.0) for part in self._card.state])
+        scales = {noisy: rng.uniform(*ranges.noise[noisy]) for noisy in sorted(ranges.noise)}
+        self.sigma = np.array([scales.get(p.name, scales.get(p.unit, 0.0)) for p in self._card.state])
         self.latency = int(rng.integers(ranges.latency[0], ranges.latency[1] + 1))
         self._waiting = deque(np.zeros(len(self._card.actions), np.float32) for _ in range(self.latency))
 

@@ -29,4 +29,4 @@ class Randomise(SpecModel):
     mass: Range = (1.0, 1.0)  # factor on each body's mass and inertia
     friction: Range = (1.0, 1.0)  # factor on the sliding friction of everything, one an episode
     latency: Periods = (0, 0)  # control periods between an action and its effect
-    noise: dict[str, Range] = {}  # unit of state parts -> standard deviation of the noise on them
+    noise: dict[str, Range] = {}  # unit or name of state parts -> standard deviation; the name goes first

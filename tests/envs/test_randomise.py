@@ -8,10 +8,11 @@ from robot_rl.envs.make import make_task
 from robot_rl.envs.randomise import Randomiser
 from robot_rl.errors import BadInput
 from robot_rl.specs.randomise import Randomise
-from robot_rl.specs.tasks import load_task
+from robot_rl.specs.tasks import load_task, task_names
 
 CARD = load_task("door_open")
 NOTHING = CARD.model_copy(update={"randomise": Randomise()})
+OTHERS = ("go2_rough", "go2_arm_reach", "dressing", "cloth_fold", "rope_straighten")
 LOOKS = ("mat_rgba", "geom_rgba", "light_diffuse", "body_mass", "body_inertia", "geom_friction")
 
 
@@ -26,7 +27,8 @@ def with_ranges(**ranges):
 def play(env, seed, steps=20):
     rng = np.random.default_rng(0)
     states = [env.reset(seed=seed)[0]["state"]]
-    states += [env.step(rng.uniform(-1, 1, 4))[0]["state"] for _ in range(steps)]
+    actions = rng.uniform(-1, 1, (steps, len(env.card.actions)))
+    states += [env.step(action)[0]["state"] for action in actions]
     return np.stack(states), env.render().copy()
 
 
@@ -58,6 +60,42 @@ def test_the_seed_decides_and_draws_do_not_add_up():
     np.testing.assert_array_equal(again[2]["geom_friction"][:, 1:], nominal["geom_friction"][:, 1:])
     np.testing.assert_array_equal(again[2]["geom_rgba"][:, 3], env.model.geom_rgba[:, 3])
     assert not np.array_equal(play(plain, 4)[1], first[1])
+
+
+def test_every_card_has_ranges():
+    assert [name for name in task_names() if load_task(name).randomise is None] == []
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_scenes_on_legs_and_of_cloth_are_drawn_as_well(name):
+    card = load_task(name)
+    env, plain = make_task(card, randomise=True), make_task(card)
+    same = make_task(card.model_copy(update={"randomise": Randomise()}), randomise=True)
+    nominal, wanted = scene(plain), play(plain, 3)
+    for found, one in zip(play(same, 3), wanted, strict=True):
+        np.testing.assert_array_equal(found, one)
+    first = (*play(env, 3), env.model.body_mass.copy())
+    for seed in range(4, 8):
+        play(env, seed, steps=30)
+    for found, one in zip((*play(env, 3), env.model.body_mass), first, strict=True):
+        np.testing.assert_array_equal(found, one)
+    moves = nominal["body_mass"] > 0
+    factors = env.model.body_mass[moves] / nominal["body_mass"][moves]
+    assert card.randomise.mass[0] <= factors.min() < factors.max() <= card.randomise.mass[1]
+    assert not np.array_equal(first[1], wanted[1]) and np.isfinite(first[0]).all()
+    assert {warning.number for warning in env.data.warning} == {0}
+    for made in (env, plain, same):
+        made.close()
+
+
+def test_noise_by_name_goes_before_noise_by_unit():
+    card = load_task("go2_walk")
+    ranges = Randomise(noise={"rad/s": (0.2, 0.2), "command_turn": (0, 0), "gravity_x": (0.03, 0.03)})
+    env = make_task(card.model_copy(update={"randomise": ranges}), randomise=True)
+    env.reset(seed=0)
+    sigma = dict(zip([part.name for part in card.state], env.randomiser.sigma.tolist(), strict=True))
+    assert sigma["gyro_z"] == sigma["FL_hip_dq"] == 0.2 and sigma["gravity_x"] == 0.03
+    assert sigma["command_turn"] == sigma["gravity_y"] == sigma["clock_sin"] == sigma["FL_hip_q"] == 0
 
 
 def test_the_start_is_the_same_with_and_without():
@@ -103,7 +141,7 @@ def test_cards_that_ask_for_what_cannot_be():
     with pytest.raises(BadInput, match="door_open: the task card has no section 'randomise:'"):
         Randomiser(CARD.model_copy(update={"randomise": None}))
     wrong = CARD.model_copy(update={"randomise": Randomise(noise={"deg": (0, 1)})})
-    with pytest.raises(BadInput, match="randomise.noise: no state part is in 'deg'"):
+    with pytest.raises(BadInput, match="randomise.noise: no state part is in 'deg' or has this name"):
         make_task(wrong, randomise=True)
     for ranges in (
         {"mass": (2.0, 1.0)},

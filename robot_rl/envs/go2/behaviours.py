@@ -24,7 +24,7 @@ def draw(name: str, body: Body, goal: Walk | Rise | Reach, rng: np.random.Genera
     if name in ("reach", "walk_only", "reach_only"):
         return ReachOut(body, goal, legs=name != "reach_only", arm=name != "walk_only")
     if name == "getup":
-        return _as_actions(body, GetUp(body))
+        return _as_actions(body, GetUp(body, clocked=isinstance(goal, Rise)))
     if name == "stand":
         return _recovering(body, lambda: STANCE)
     if name == "stumble":

@@ -24,6 +24,8 @@ _ON_SIDE = (
     (np.array([-0.90, 3.3, -2.29]), np.array([-0.17, -1.29, -2.12])),
     (np.array([0.46, 3.3, -1.78]), np.array([-0.68, 0.54, -1.6])),
 )
+_TUCK, _STAND = 0.4, 0.6  # s to tuck the legs in and to stand up
+_SETTLED = 0.3  # rad between a joint and where it shall be
 _SIDE_UP, _BELLY_UP = 0.12, 0.6  # up from which it lies on its side, and on its belly
 
 
@@ -61,10 +63,14 @@ class Rise:
 
 
 class GetUp:
-    """The scripted way: roll over by pushing with the legs, tuck them in on the belly, then stand up."""
+    """The scripted way: roll over by pushing with the legs, tuck them in on the belly, then stand up.
 
-    def __init__(self, body: Body) -> None:
-        self._body = body
+    With `clocked` its times are not its own: it rolls in step with the robot's clock and stands up as soon as
+    its legs are tucked in, so that what it does next can be told from the state, and learned.
+    """
+
+    def __init__(self, body: Body, clocked: bool = False) -> None:
+        self._body, self._clocked = body, clocked
         self._targets = body.centre[:12] + body.ranges[:12] * body.last[:12]  # rad, where the motors aim now
         self._rolling, self._risen = 0.0, 0.0  # s
 
@@ -73,14 +79,30 @@ class GetUp:
         up = self._body.up
         if up > _BELLY_UP:
             self._risen += self._body.period
-            share = np.clip((self._risen - 0.4) / 0.6, 0.0, 1.0)
+            share = self._share()
             wanted = np.tile((1 - share) * _TUCKED, 4) + share * STANCE
         else:
             self._risen = 0.0
-            self._rolling = (self._rolling + self._body.period) % _ROLL
+            self._rolling = self._time() % _ROLL
             wanted = self._roll(_ON_SIDE if up > _SIDE_UP else _BACK)
         self._targets = np.clip(wanted, self._targets - _FASTEST, self._targets + _FASTEST)
         return self._targets
+
+    def _share(self) -> float:
+        """How far from tucked legs to the stance they shall be: by time, or by where they are and aim."""
+        if not self._clocked:
+            return float(np.clip((self._risen - _TUCK) / _STAND, 0.0, 1.0))
+        way = STANCE - np.tile(_TUCKED, 4)
+        share = float(np.clip((self._targets - np.tile(_TUCKED, 4)) @ way / (way @ way), 0.0, 1.0))
+        aims = np.abs(self._targets - np.tile(_TUCKED, 4) - share * way).max() < _SETTLED
+        there = np.abs(self._body.sensors[6:18] - self._targets).max() < _SETTLED
+        if aims and (share > 0.01 or there):
+            return min(share + self._body.period / _STAND, 1.0)
+        return 0.0
+
+    def _time(self) -> float:
+        """Of rolling so far, or what the robot's clock says, one turn of it for both poses (s)."""
+        return _ROLL * self._body.phase if self._clocked else self._rolling + self._body.period
 
     @property
     def done(self) -> bool:

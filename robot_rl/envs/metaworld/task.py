@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from robot_rl.envs.metaworld import behaviours
+from robot_rl.envs.metaworld.observing import observe_directly
 from robot_rl.envs.metaworld.things import THINGS, Thing
 from robot_rl.envs.task_env import Act, TaskEnv
 from robot_rl.errors import BadInput, nearest, need
@@ -198,6 +199,7 @@ def _make_world(name: str) -> Any:
     world._freeze_rand_vec = False
     world._set_task_called = True
     world.seeded_rand_vec = True  # without it resets draw from NumPy's global state
+    observe_directly(world)
     return world
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("mujoco")
+from robot_rl.envs.go2.rise import GetUp
 from robot_rl.envs.make import make_task
 from robot_rl.specs.tasks import load_task
 
@@ -35,3 +36,20 @@ def test_stumbling_does_not_get_up_and_standing_pays():
     act = env.behave("getup", np.random.default_rng(0))
     standing = [env.step(act())[1] for _ in range(300)][-1]
     assert standing > 1.5 > 1.0 > lying
+
+
+def test_the_next_move_follows_from_the_state_and_not_from_when_it_began():
+    env = make_task(load_task("go2_getup"))
+    for seed in range(3):
+        env.reset(seed=seed)
+        body, running = env._body, GetUp(env._body, clocked=True)
+        for step in range(150):
+            fresh = GetUp(body, clocked=True)()  # a robot that has only now begun
+            wanted = running()
+            np.testing.assert_allclose(fresh, wanted, atol=1e-5, err_msg=f"seed {seed}, step {step}")
+            env.step(body.legs_action(wanted))
+        assert not body.fallen
+    timed, late = GetUp(body), GetUp(body)
+    [timed() for _ in range(40)]
+    assert not np.allclose(timed(), late(), atol=1e-3)  # by its own times it does depend on when
+    env.close()
