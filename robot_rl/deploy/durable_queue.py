@@ -62,6 +62,19 @@ class Executed:
         return self.terminated or self.truncated
 
 
+@dataclass(frozen=True)
+class Try:
+    """One episode in the queue."""
+
+    last: int  # identity of its last transition
+    task: str
+    weights: int  # version it began with
+    steps: int
+    intervened: int  # steps under a person's command
+    seconds: float
+    ended: str  # why; "broken" where its process was killed, or where it still goes on
+
+
 class DurableQueue:
     """Appends transitions for one reader or several in other processes; one process writes."""
 
@@ -188,6 +201,22 @@ class DurableQueue:
         for name in ("terminated", "truncated", "intervention"):
             named[name] = bool(named[name])
         return Executed(observation=observation, action=action, next_observation=following, **named)
+
+    def tries(self) -> list[Try]:
+        """The tries, in order: one for each episode."""
+        rows = self._db.execute(
+            "SELECT max(id), task, weights, count(*), sum(intervention), max(stamp) - min(stamp), episode "
+            "FROM transitions GROUP BY episode ORDER BY episode"
+        ).fetchall()
+        why = dict(self._db.execute("SELECT episode, ended FROM transitions WHERE ended != ''"))
+        return [Try(*row[:6], ended=why.get(row[6], "broken")) for row in rows]
+
+    def rewind(self, count: int) -> None:
+        """Forget what came after the first `count`: only for a simulated world that goes back as well."""
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("DELETE FROM transitions WHERE id > ?", (count,))
+        self._db.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'transitions'", (count,))
+        self._db.execute("COMMIT")
 
     def close(self) -> None:
         """Let go of the file."""

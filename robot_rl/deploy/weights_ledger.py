@@ -149,6 +149,21 @@ class WeightsLedger:
         self._db.execute("COMMIT")
         return status
 
+    def keep(self, path: Path) -> None:
+        """Copy the ledger, without the folders, into a file of its own."""
+        path.unlink(missing_ok=True)
+        with sqlite3.connect(path) as copy:
+            self._db.backup(copy)
+        copy.close()
+
+    def go_back(self, path: Path) -> None:
+        """Become what `keep` wrote, with best/ as it was then."""
+        with sqlite3.connect(path) as copy:
+            copy.backup(self._db)
+        copy.close()
+        if best := self.best():
+            self._copy_to_best(self.folder(best.number))
+
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
