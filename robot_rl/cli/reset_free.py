@@ -75,13 +75,14 @@ class Parts:
 
     config: Config
     out: Path
-    offline: OfflineRun
+    spec: PolicySpec  # of the run that practises
     tasks: tuple[str, str]
 
-    @property
-    def spec(self) -> PolicySpec:
-        """The policy's."""
-        return self.offline.spec
+    def offline(self) -> OfflineRun:
+        """The whole run; raises BadInput where it cannot go on online. Needs torch."""
+        from robot_rl.learners.offline_run import load_offline
+
+        return load_offline(self.config.run)
 
     def queue(self) -> DurableQueue:
         """The queue of executed transitions."""
@@ -158,9 +159,10 @@ class Parts:
         config, p = self.config, self.config.practice
         names = {field.name for field in fields(OnlineConfig)} & {field.name for field in fields(Finetune)}
         settings = OnlineConfig(**{name: getattr(config, name) for name in names})
-        transitions = offline_data(config, self.offline) if config.mix else None
+        offline = self.offline()
+        transitions = offline_data(config, offline) if config.mix else None
         about = {"task": " ".join(self.tasks), "reward": config.reward, "practice": "reset-free"}
-        learner = OnlineLearner(self.out, self.offline, settings, transitions, log, about)
+        learner = OnlineLearner(self.out, offline, settings, transitions, log, about)
         return LearnerProcess(learner, queue, ledger, publish_every=p.publish_every, patience=p.patience)
 
     def judge(self) -> SceneJudge:
@@ -181,12 +183,12 @@ class Parts:
 
 def parts_of(config: Config) -> Parts:
     """Check the options and the run; raises BadInput."""
-    from robot_rl.learners.offline_run import load_offline
+    from robot_rl.policies.checkpoint import load_spec
     from robot_rl.policies.conditioning import tasks_of
     from robot_rl.specs.tasks import load_task
 
-    offline = load_offline(config.run)
-    known, forward = tasks_of(offline.spec.state_names), config.task or offline.spec.task
+    spec = load_spec(config.run)
+    known, forward = tasks_of(spec.state_names), config.task or spec.task
     if not known:
         raise BadInput(
             f"{config.run}: was trained for one task; --reset-free needs one policy for a task and its "
@@ -201,7 +203,7 @@ def parts_of(config: Config) -> Parts:
             raise BadInput(f"{config.run}: was trained for {', '.join(known)}, not for {task}")
     if config.seeds != 1:
         raise BadInput("--seeds: --reset-free is one run; give each seed by --seed with an --out of its own")
-    return Parts(config, config.out or config.run / FOLDER, offline, tasks)
+    return Parts(config, config.out or config.run / FOLDER, spec, tasks)
 
 
 def make_pair_of(tasks: tuple[str, str]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,13 +33,13 @@ class SceneJudge:
         self.pair, self.seeds, self._scene = pair, list(seeds), scene
         self._starts: dict[str, Mapping[str, np.ndarray]] = {}
 
-    def __call__(self, folder: Path) -> Tally:
-        """Task -> (tries, successes) of a checkpoint."""
+    def __call__(self, folder: Path, stopped: Callable[[], bool] = lambda: False) -> Tally:
+        """Task -> (tries, successes) of a checkpoint; fewer tries where it is `stopped`."""
         policy, found = MlpPolicy.load(folder), {}
         for task in self.pair.tasks:
-            names = [part.name for part in self.pair.card(task).state]
-            told = TaskPolicy(policy, task, names)
-            found[task] = (len(self.seeds), sum(self.episode(task, told, seed) for seed in self.seeds))
+            told = TaskPolicy(policy, task, [part.name for part in self.pair.card(task).state])
+            episodes = [self.episode(task, told, seed) for seed in self.seeds if not stopped()]
+            found[task] = (len(episodes), sum(episodes))
         return found
 
     def episode(self, task: str, policy: Policy, seed: int) -> bool:
@@ -83,16 +83,26 @@ def prepared(pair: ResetFreePair, task: str, scene: int) -> Mapping[str, np.ndar
     return pair.leave()
 
 
-def judge_newest(ledger: WeightsLedger, judging: Judging, judge: SceneJudge) -> str:
-    """Judge the newest version if nobody did; returns its status, or "" where nothing was to do."""
+def judge_newest(
+    ledger: WeightsLedger,
+    judging: Judging,
+    judge: SceneJudge,
+    stopped: Callable[[], bool] = lambda: False,
+) -> str:
+    """Judge the newest version if nobody did; returns its status, or "" where nothing was to do.
+
+    Cut short by `stopped`, nothing is written down.
+    """
     version = ledger.to_judge()
     if version is None:
         return ""
-    tally = judge(ledger.folder(version.number))
+    tally = ledger.tally(version.number)  # noted, but not settled, by a judge that was killed between
+    if not tally:
+        tally = judge(ledger.folder(version.number), stopped)
+        if not judging.ready(tally, judge.pair.tasks):
+            return ""
+        ledger.note(version.number, tally)
     best = ledger.best()
-    before = ledger.tally(best.number)
-    for task, (tries, successes) in tally.items():
-        ledger.note(version.number, task, tries, successes)
     if best.number == version.number:
         return "best"
-    return ledger.settle(version.number, judging(tally, before))
+    return ledger.settle(version.number, judging(tally, ledger.tally(best.number)))

@@ -189,7 +189,7 @@ class Practice:
         self.order = order
         if self._version and order.ended in ("success", *FAILURES):
             success = int(order.ended == "success")
-            self.ledger.note(self._version, order.ended_task, 1, success, "practice")
+            self.ledger.note(self._version, {order.ended_task: (1, success)}, "practice")
         if before is None or order.task != before.task or order.begins:
             self.world.switch(order.task)
         if before is None or order.ended or order.mode != before.mode:

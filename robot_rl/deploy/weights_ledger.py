@@ -118,15 +118,16 @@ class WeightsLedger:
         rows = self._db.execute("SELECT version, step, status, stamp FROM versions ORDER BY version")
         return [Version(*row) for row in rows]
 
-    def note(self, version: int, task: str, tries: int, successes: int, source: str = "evaluation") -> None:
+    def note(self, version: int, tally: Tally, source: str = "evaluation") -> None:
         """Add tries of a version: of an "evaluation" in a separate world, or the robot's own ("practice")."""
-        if not 0 <= successes <= tries:
-            raise BadInput(f"version {version}: {successes} successes of {tries} tries cannot be")
-        row = (version, source, task, tries, successes, time.time())
-        self._db.execute(
-            "INSERT INTO trials (version, source, task, tries, successes, stamp) VALUES (?, ?, ?, ?, ?, ?)",
-            row,
-        )
+        for task, (tries, successes) in tally.items():
+            if not 0 <= successes <= tries:
+                raise BadInput(f"version {version}, {task}: {successes} successes of {tries} tries cannot be")
+        rows = [(version, source, task, *counts, time.time()) for task, counts in tally.items()]
+        columns = "(version, source, task, tries, successes, stamp)"
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.executemany(f"INSERT INTO trials {columns} VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._db.execute("COMMIT")
 
     def tally(self, version: int, source: str = "evaluation") -> Tally:
         """Task -> (tries, successes) of a version."""

@@ -27,11 +27,11 @@ def test_the_first_is_the_best_and_a_bad_one_is_rolled_back(tmp_path):
     assert ledger.publish(0, writer(0.0)) == 1
     assert ledger.best().number == ledger.current().number == 1
     assert ledger.to_judge().number == 1  # so that there is something to compare with
-    ledger.note(1, "open", 10, 6)
+    ledger.note(1, {"open": (10, 6)})
     assert ledger.to_judge() is None
     assert ledger.publish(500, writer(1.0)) == 2
     assert ledger.current().number == 2 and ledger.to_judge().number == 2 and ledger.current().step == 500
-    ledger.note(2, "open", 10, 0)
+    ledger.note(2, {"open": (10, 0)})
     other = WeightsLedger(tmp_path)  # another process
     verdict = Judging()(other.tally(2), other.tally(1))
     assert verdict == "worse" and other.settle(2, verdict) == "rejected"
@@ -53,11 +53,11 @@ def test_tries_add_up_by_source(tmp_path):
     ledger = WeightsLedger(tmp_path)
     ledger.publish(0, writer(0.0))
     for success in (True, False, True):
-        ledger.note(1, "open", 1, int(success), "practice")
+        ledger.note(1, {"open": (1, int(success))}, "practice")
     assert ledger.tally(1, "practice") == {"open": (3, 2)} and ledger.tally(1) == {}
     assert shares({"open": (4, 3), "close": (0, 0)}) == {"open": 0.75}
-    with pytest.raises(BadInput, match="3 successes of 2 tries"):
-        ledger.note(1, "open", 2, 3)
+    with pytest.raises(BadInput, match="version 1, open: 3 successes of 2 tries"):
+        ledger.note(1, {"open": (2, 3)})
 
 
 def test_what_a_killed_learner_left_is_replaced(tmp_path):
