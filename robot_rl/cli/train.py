@@ -51,7 +51,7 @@ class Config:
     seed: int = 0
     """Seed of weights and batches."""
     reward: str = "next.reward"
-    """Column of the rewards; bc needs none."""
+    """Column of the rewards, next.success for 1 where the task is done and 0 elsewhere; bc needs none."""
     holdout: float = 0.0
     """Share of the episodes, the last ones, kept aside to measure the action error on."""
     action_limits: Literal["auto", "data", "unit"] = "auto"
@@ -304,7 +304,8 @@ def reward_column(config: Config, ds: Dataset) -> str | None:
     """The column of rewards, None for bc; raises BadInput where the dataset has none."""
     if config.algo.removeprefix(D3RLPY) == "bc":
         return None
-    numbers = [*(["next.reward"] if ds.info.has_rewards else []), *ds.info.labels]
+    known = {"next.reward": ds.info.has_rewards, "next.success": ds.info.has_success}
+    numbers = [*(name for name, there in known.items() if there), *ds.info.labels]
     if config.reward not in numbers:
         raise BadInput(
             f"{ds.root} has no column '{config.reward}' of rewards.{nearest(config.reward, numbers)} "
