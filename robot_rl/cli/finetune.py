@@ -59,6 +59,8 @@ class Config:
     """Rewards summed before the value of what follows is trusted; default: as offline."""
     learning_rate: float | None = None
     """Of Adam; default: as offline. That of iql's actor, which fell to 0 there, rises in 2000 updates."""
+    average: float = 0.995
+    """What stays of the deployed policy, a moving average of the actor, at an update; 0 deploys the actor."""
     seed: int = 0
     """Seed of actions, batches and episodes."""
     seeds: int = 1
