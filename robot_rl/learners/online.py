@@ -191,15 +191,18 @@ class OnlineLearner:
 
     def save_policy(self, folder: Path) -> None:
         """Write the policy as it is now into a folder of its own."""
-        save_checkpoint(folder, self.learner.policy_weights(), self._spec())
+        save_checkpoint(folder, self._average.policy_weights(), self._spec())
 
     def snapshot(self) -> dict[str, Tensor]:
         """A copy of all that the learner has learned, without experience, for `roll_back`."""
-        return {name: tensor.clone() for name, tensor in self.learner.state_dict().items()}
+        learner = {_LEARNER + name: tensor.clone() for name, tensor in self.learner.state_dict().items()}
+        return {**learner, _AVERAGE: self._average.tensor.clone()}
 
     def roll_back(self, snapshot: Mapping[str, Tensor]) -> None:
         """Undo the updates since a snapshot; what was lived through is kept. Raises BadInput."""
-        _load(self.learner, snapshot, self.root)
+        learner = {n.removeprefix(_LEARNER): t for n, t in snapshot.items() if n.startswith(_LEARNER)}
+        _load(self.learner, learner, self.root)
+        self._average.restore(snapshot.get(_AVERAGE))
 
     def log(self, row: Mapping[str, float]) -> None:
         """Add a line to online.jsonl."""
