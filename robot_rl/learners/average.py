@@ -32,7 +32,9 @@ class AveragedActor:
         self._average.lerp_(self._actor, 1 - self._keep)
 
     def policy_weights(self) -> dict[str, np.ndarray]:
-        """The average's tensors, as a checkpoint holds them."""
+        """The average's tensors, as a checkpoint holds them; the actor's own where nothing is averaged."""
+        if not self._keep:
+            return self._learner.policy_weights()
         now = self._actor.clone()
         with torch.no_grad():
             self._actor.copy_(self._average)

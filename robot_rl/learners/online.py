@@ -145,6 +145,11 @@ class OnlineLearner:
         """Whether all steps are done."""
         return self.step >= self.config.steps
 
+    @property
+    def saved(self) -> int:
+        """How many steps are on disk."""
+        return self._record.saved
+
     def act(self, state: np.ndarray) -> np.ndarray:
         """Draw an action (A,) to explore with, in physical units, for a state (S,)."""
         scaled = torch.from_numpy(self.offline.scaler.states(np.asarray(state, np.float32)))[None]
@@ -183,6 +188,21 @@ class OnlineLearner:
         if score > self._best:
             self._best = score
             save_checkpoint(self.root / BEST, self._average.policy_weights(), self._spec())
+
+    def save_policy(self, folder: Path) -> None:
+        """Write the policy as it is now into a folder of its own."""
+        save_checkpoint(folder, self._average.policy_weights(), self._spec())
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """A copy of all that the learner has learned, without experience, for `roll_back`."""
+        learner = {_LEARNER + name: tensor.clone() for name, tensor in self.learner.state_dict().items()}
+        return {**learner, _AVERAGE: self._average.tensor.clone()}
+
+    def roll_back(self, snapshot: Mapping[str, Tensor]) -> None:
+        """Undo the updates since a snapshot; what was lived through is kept. Raises BadInput."""
+        learner = {n.removeprefix(_LEARNER): t for n, t in snapshot.items() if n.startswith(_LEARNER)}
+        _load(self.learner, learner, self.root)
+        self._average.restore(snapshot.get(_AVERAGE))
 
     def log(self, row: Mapping[str, float]) -> None:
         """Add a line to online.jsonl."""
