@@ -172,8 +172,8 @@ class Dataset:
         if "order" not in self.__dict__:
             if index.ndim != 1 or index.dtype.kind not in "iu":
                 raise BadInput(f"{self.root}: column 'index' must hold one whole number a frame")
-            self.__dict__["in_order"] = bool((index[1:] > index[:-1]).all())
-            self.__dict__["order"] = np.argsort(index, kind="stable")
+            self.__dict__["in_order"] = in_order = bool((index[1:] > index[:-1]).all())
+            self.__dict__["order"] = np.arange(len(index)) if in_order else np.argsort(index, kind="stable")
 
     def iter_columns(self, names: Sequence[str], rows: int) -> Iterator[list[np.ndarray]]:
         """Several columns, at most `rows` frames at a time, where a whole one would not fit into memory.
