@@ -120,7 +120,7 @@ class LeRobotV3Source:
 
     def _rows_of(self, path: Path, number: int) -> np.ndarray:
         """Rows of a data file that belong to an episode, in the order of its frames."""
-        if self._held[0] != path:
+        if self._held[0] != path:  # the rows sorted by episode and frame, and the episode of each
             table = read_table(path, ["episode_index", "frame_index"])
             columns = []
             for name in ("episode_index", "frame_index"):
@@ -128,16 +128,18 @@ class LeRobotV3Source:
                 if values.ndim != 1 or values.dtype.kind not in "iu":
                     raise BadInput(f"{path}: column '{name}' must hold whole numbers, not {values.dtype}")
                 columns.append(values.astype(np.int64))
-            self._held = path, np.stack(columns)
-        episodes, frames = self._held[1]
-        rows = np.flatnonzero(episodes == number)
+            episodes, frames = columns
+            order = np.lexsort((frames, episodes))
+            self._held = path, np.stack([order, episodes[order]])
+        order, episodes = self._held[1]
+        rows = order[slice(*np.searchsorted(episodes, [number, number + 1]))]
         length = self._place(number, "length")
         if len(rows) != length:
             raise BadInput(
                 f"{path} has {len(rows)} rows of episode {number}, but meta/episodes says {length}; "
                 "fetch the dataset again"
             )
-        return rows[np.argsort(frames[rows], kind="stable")]
+        return rows
 
     def _task_of(self, table: pa.Table, path: Path) -> str:
         index = task_index(table, path)
