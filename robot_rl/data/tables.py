@@ -89,9 +89,13 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         for name in columns or ():
             if name not in known:
                 raise BadInput(f"{path}: has no column '{name}'.{nearest(name, known)}")
-        # A request for "reward" also matches "reward.mean", hence the selection by name.
         threads = file.metadata.num_rows > _MANY
-        table = file.read(columns=None if columns is None else list(columns), use_threads=threads)
+        chosen = None if columns is None else list(columns)
+        if not file.metadata.num_rows or columns is None:
+            table = file.read(columns=chosen, use_threads=threads)
+        else:  # `read` would copy what it has read into one piece a column, which takes as long again
+            table = pa.Table.from_batches(file.iter_batches(_MANY, columns=chosen, use_threads=threads))
+        # A request for "reward" also matches "reward.mean", hence the selection by name.
         return table if columns is None else table.select(list(columns))
 
 
