@@ -16,13 +16,15 @@ from robot_rl.data import layout
 from robot_rl.data.extras import DatasetExtra, write_dataset_extra
 from robot_rl.data.spec import DatasetSpec
 from robot_rl.data.staging import Staged
-from robot_rl.data.stats import columns_stats, merge_stats
-from robot_rl.data.tables import dictionary_columns, rows_to_table, write_table, write_tasks
+from robot_rl.data.stats import constant_stats, counting_stats, merge_stats
+from robot_rl.data.tables import parquet_writer, rows_to_table, write_table, write_tasks
 from robot_rl.data.video import VideoReader
 from robot_rl.data.video_write import join, stream_key
 from robot_rl.errors import BadInput
 
 MEGABYTE = 2**20
+ROW_GROUP = 16_384  # steps from which a row group of whole episodes ends
+_NUMBERS = 24  # bytes a step of episode_index, index and task_index
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,12 @@ def _rows(records: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[di
             "meta/episodes/chunk_index": 0,
             "meta/episodes/file_index": 0,
         }
-        ones = np.ones(record["length"])
-        numbers = {"episode_index": index * ones, "index": np.arange(start, stop)}
-        numbers["task_index"] = tasks.index(record["task"]) * ones
-        stats = {**record["stats"], **columns_stats(numbers)}
+        stats = {
+            **record["stats"],
+            "episode_index": constant_stats(index, record["length"]),
+            "index": counting_stats(start, record["length"]),
+            "task_index": constant_stats(tasks.index(record["task"]), record["length"]),
+        }
         row |= {f"stats/{name}/{key}": value for name, entry in stats.items() for key, value in entry.items()}
         rows.append(row)
         start = stop
@@ -103,29 +107,59 @@ class _Files:
 def _write_data(
     staged: Sequence[Staged], rows: Sequence[dict], task_indices: Sequence[int], root: Path, limits: Limits
 ) -> None:
-    """Write one row group an episode into data files and note each one's place in `rows`."""
-    files, writer, current = _Files(limits.data_mb), None, None
+    """Write whole episodes into data files, and note each one's place in `rows`."""
+    files, writer, current, waiting = _Files(limits.data_mb), None, (0, 0), _Waiting(rows, task_indices)
     try:
-        for episode, row, task_index in zip(staged, rows, task_indices, strict=True):
+        for number, episode in enumerate(staged):
             table = episode.table()
-            steps = np.arange(row["dataset_from_index"], row["dataset_to_index"])
-            table = table.append_column("episode_index", pa.array(np.full_like(steps, row["episode_index"])))
-            table = table.append_column("index", pa.array(steps))
-            table = table.append_column("task_index", pa.array(np.full_like(steps, task_index)))
-            place = files.place(table.nbytes)
-            row["data/chunk_index"], row["data/file_index"] = place
-            if place != current:
-                if writer:
-                    writer.close()
-                path = root / layout.DATA_PATH.format(chunk_index=place[0], file_index=place[1])
-                path.parent.mkdir(parents=True, exist_ok=True)
-                words = dictionary_columns(table.schema)
-                writer = pq.ParquetWriter(path, table.schema, compression="snappy", use_dictionary=words)
-                current = place
-            writer.write_table(table.select(writer.schema.names))
+            place = files.place(table.nbytes + _NUMBERS * len(table))
+            if (place != current and waiting.tables) or waiting.steps >= ROW_GROUP:
+                writer = waiting.write(writer, root, current)
+            if place != current and writer:
+                writer.close()
+                writer = None
+            current = place
+            rows[number]["data/chunk_index"], rows[number]["data/file_index"] = place
+            waiting.add(number, table)
+        writer = waiting.write(writer, root, current)
     finally:
         if writer:
             writer.close()
+
+
+class _Waiting:
+    """Episodes that will be one row group: each on its own would take far longer to write and to read."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]], task_indices: Sequence[int]):
+        self._rows, self._tasks = rows, task_indices
+        self.tables: dict[int, pa.Table] = {}
+        self.steps = 0
+
+    def add(self, number: int, table: pa.Table) -> None:
+        """Take an episode's table."""
+        self.tables[number] = table
+        self.steps += len(table)
+
+    def write(self, writer: pq.ParquetWriter | None, root: Path, place: tuple[int, int]) -> pq.ParquetWriter:
+        """Write what waits to `writer`, or to a new one at a place; returns the writer."""
+        numbers = np.array(list(self.tables))
+        lengths = [len(table) for table in self.tables.values()]
+        start = self._rows[numbers[0]]["dataset_from_index"]
+        columns = {
+            "episode_index": np.repeat([self._rows[n]["episode_index"] for n in numbers], lengths),
+            "index": np.arange(start, start + self.steps),
+            "task_index": np.repeat([self._tasks[n] for n in numbers], lengths),
+        }
+        first = next(iter(self.tables.values())).schema.names
+        table = pa.concat_tables([table.select(first) for table in self.tables.values()])
+        for name, values in columns.items():
+            table = table.append_column(name, pa.array(values, pa.int64()))
+        if writer is None:
+            path = root / layout.DATA_PATH.format(chunk_index=place[0], file_index=place[1])
+            writer = parquet_writer(path, table.schema)
+        writer.write_table(table.select(writer.schema.names))
+        self.tables, self.steps = {}, 0
+        return writer
 
 
 def _write_videos(

@@ -7,7 +7,7 @@ them opens all the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,19 +43,23 @@ class DatasetExtra:
 
 def extra_row(episode: Episode) -> pa.Table:
     """The episode's row: terminated, metadata as JSON, and final observations, images as PNG."""
+    return extra_table([episode])
+
+
+def extra_table(episodes: Sequence[Episode]) -> pa.Table:
+    """A row for each of some episodes that have the same observations."""
     columns = {
-        "terminated": pa.array([bool(episode.terminated)]),
-        "metadata": pa.array([layout.to_json(dict(episode.metadata))]),
+        "terminated": pa.array([bool(episode.terminated) for episode in episodes]),
+        "metadata": pa.array([layout.to_json(dict(episode.metadata)) for episode in episodes]),
     }
-    final = episode.final_observation
-    for key in episode.observations:
-        value = None if final is None else final.get(key)
+    for key in episodes[0].observations:
+        values = [(episode.final_observation or {}).get(key) for episode in episodes]
         if key.startswith(IMAGE):
-            data = None if value is None else encode_png(np.asarray(value))
-            columns[FINAL + key] = pa.array([data], pa.binary())
+            data = [None if value is None else encode_png(np.asarray(value)) for value in values]
+            columns[FINAL + key] = pa.array(data, pa.binary())
         else:
-            data = None if value is None else np.asarray(value).tolist()
-            columns[FINAL + key] = pa.array([data], pa.list_(pa.float32()))
+            data = [None if value is None else np.asarray(value).tolist() for value in values]
+            columns[FINAL + key] = pa.array(data, pa.list_(pa.float32()))
     return pa.table(columns)
 
 

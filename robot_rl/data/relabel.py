@@ -20,7 +20,7 @@ from robot_rl.data.disk import disk_trouble
 from robot_rl.data.extras import DatasetExtra, write_dataset_extra
 from robot_rl.data.stats import column_stats
 from robot_rl.data.store import Dataset
-from robot_rl.data.tables import column_names, read_table, to_arrow, write_table
+from robot_rl.data.tables import column_names, parquet_writer, read_table, to_arrow, write_table
 from robot_rl.errors import BadInput
 
 
@@ -112,21 +112,19 @@ def _write_version(
 def _write_data(dataset: Dataset, root: Path, columns: Mapping[str, np.ndarray]) -> None:
     for path in dataset.data_files:
         target = root / path.relative_to(dataset.root)
-        target.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             writer = None
             for table in row_groups(path):
                 table = _with_columns(dataset, table, columns)
                 if writer is None:
-                    made = pq.ParquetWriter(target, table.schema, compression="snappy")
-                    writer = stack.enter_context(made)
+                    writer = stack.enter_context(parquet_writer(target, table.schema))
                 writer.write_table(table)
 
 
 def row_groups(path: Path) -> Iterator[pa.Table]:
     """Read a data file part by part, as it was written; a file without rows is one empty part.
 
-    The memory it takes is that of one part (an episode in our files and LeRobot's), whatever the file's size.
+    The memory it takes is that of one part (some episodes in our files), whatever the file's size.
     """
     column_names(path)  # says what is wrong with a file that does not open
     try:

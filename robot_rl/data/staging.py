@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from robot_rl.data import layout
-from robot_rl.data.tables import read_ipc, read_table, rows_to_table, write_ipc
+from robot_rl.data.tables import read_ipc, read_table, to_arrow, to_numpy, write_ipc
 from robot_rl.errors import BadInput
 
 STAGED = re.compile(r"episode-(\d{6,})")
@@ -37,18 +37,13 @@ class Staged:
         """Its task, length, columns and statistics."""
         if self.row is None:
             return layout.read_json(self.folder / "episode.json")
-        row = dict(_table(self.folder / _ROWS).slice(self.row, 1).to_pylist()[0])
-        stats: dict[str, dict[str, Any]] = {}
-        for key in [k for k in row if k.startswith("stats/")]:
-            _, name, part = key.split("/")
-            stats.setdefault(name, {})[part] = np.asarray(row.pop(key))
-        return {**row, "stats": stats}
+        return dict(_records(self.folder, *_stamped(self.folder / _ROWS))[self.row])
 
     def table(self) -> pa.Table:
         """Its columns."""
         if self.row is None:
             return read_table(self.folder / "data.parquet")
-        starts = _starts(self.folder)
+        starts = _starts(self.folder, *_stamped(self.folder / _ROWS))
         return _table(self.folder / _DATA).slice(starts[self.row], starts[self.row + 1] - starts[self.row])
 
     def extra(self) -> pa.Table:
@@ -94,13 +89,17 @@ def group_name(indices: Sequence[int]) -> str:
     return f"group-{min(indices):06d}-{max(indices):06d}"
 
 
-def write_group(
-    folder: Path, tables: Sequence[pa.Table], extras: Sequence[pa.Table], rows: Sequence[Mapping[str, Any]]
-) -> None:
-    """Write a group's columns, extras and records (index, task, length, columns, stats/<name>/<part>)."""
-    write_ipc(pa.concat_tables(tables), folder / _DATA)
-    write_ipc(pa.concat_tables(extras, promote_options="default"), folder / _EXTRA)
-    write_ipc(rows_to_table(rows), folder / _ROWS)
+def write_group(folder: Path, data: pa.Table, extras: pa.Table, rows: Mapping[str, Any]) -> None:
+    """Write a group's columns, extras and records.
+
+    `rows` has the columns index, task, length, columns, and stats/<name>/<part> (E, K) of its E episodes.
+    """
+    told = {
+        key: to_arrow(np.asarray(v)) if key.startswith("stats/") else pa.array(v) for key, v in rows.items()
+    }
+    write_ipc(data, folder / _DATA)
+    write_ipc(extras, folder / _EXTRA)
+    write_ipc(pa.table(told), folder / _ROWS)
 
 
 @lru_cache(maxsize=6)
@@ -110,12 +109,34 @@ def _held(path: Path, stamp: int) -> pa.Table:
 
 def _table(path: Path) -> pa.Table:
     """A group's table; those read last are kept, as its episodes are asked for one after the other."""
+    return _held(*_stamped(path))
+
+
+def _stamped(path: Path) -> tuple[Path, int]:
+    """A file of a group, and when it was written; BadInput where it is gone."""
     try:
-        return _held(path, path.stat().st_mtime_ns)
+        return path, path.stat().st_mtime_ns
     except FileNotFoundError as error:
         raise BadInput(f"{path} is missing; remove its folder and write those episodes again") from error
 
 
-def _starts(folder: Path) -> list[int]:
-    lengths = _table(folder / _ROWS).column("length").to_pylist()
+@lru_cache(maxsize=2)
+def _records(folder: Path, path: Path, stamp: int) -> list[dict[str, Any]]:
+    """The records of a group's episodes."""
+    table = _held(path, stamp)
+    names = [name for name in table.column_names if name.startswith("stats/")]
+    rows = table.drop_columns(names).to_pylist()
+    for row in rows:
+        row["stats"] = {}
+    for name in names:
+        _, column, part = name.split("/")
+        values = to_numpy(table.column(name), f"{path}: '{name}'").reshape(len(rows), -1)
+        for row, value in zip(rows, values, strict=True):
+            row["stats"].setdefault(column, {})[part] = value
+    return rows
+
+
+@lru_cache(maxsize=2)
+def _starts(folder: Path, path: Path, stamp: int) -> list[int]:
+    lengths = _held(path, stamp).column("length").to_pylist()
     return np.concatenate([[0], np.cumsum(lengths)]).astype(int).tolist()

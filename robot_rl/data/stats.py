@@ -15,20 +15,44 @@ SAMPLED_PIXELS = 128  # at most so many rows and columns of each frame
 
 def column_stats(values: np.ndarray) -> dict[str, np.ndarray]:
     """Statistics of a (T,) or (T, K) column over time, each (K,) float64; `count` is (1,) int64."""
-    table = np.asarray(values, np.float64).reshape(len(values), -1)
-    return {
-        "min": table.min(0),
-        "max": table.max(0),
-        "mean": table.mean(0),
-        "std": table.std(0),
-        "count": np.array([len(table)]),
-    }
+    # One part behind the other: adding up along the rows of a table is several times slower.
+    parts = np.array(np.asarray(values).reshape(len(values), -1).T, np.float64, order="C")
+    return _stats(parts)
+
+
+def _stats(parts: np.ndarray) -> dict[str, np.ndarray]:
+    """Statistics of (K, T) float64, which is overwritten."""
+    steps = parts.shape[1]
+    mean = parts.sum(1) / steps
+    found = {"min": parts.min(1), "max": parts.max(1), "mean": mean}
+    parts -= mean[:, None]
+    std = np.sqrt(np.einsum("kt,kt->k", parts, parts) / steps)
+    return {**found, "std": std, "count": np.array([steps])}
+
+
+def counting_stats(start: int, steps: int) -> dict[str, np.ndarray]:
+    """`column_stats` of start, start + 1, ... over so many steps."""
+    std = np.sqrt((steps**2 - 1) / 12)
+    last = start + steps - 1
+    values = {"min": start, "max": last, "mean": (start + last) / 2, "std": std}
+    return {**{k: np.array([float(v)]) for k, v in values.items()}, "count": np.array([steps])}
+
+
+def constant_stats(value: float, steps: int) -> dict[str, np.ndarray]:
+    """`column_stats` of one value over so many steps."""
+    values = {"min": value, "max": value, "mean": value, "std": 0.0}
+    return {**{k: np.array([float(v)]) for k, v in values.items()}, "count": np.array([steps])}
 
 
 def columns_stats(columns: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     """`column_stats` of several columns of the same length, worked out together."""
     tables = {name: np.asarray(values).reshape(len(values), -1) for name, values in columns.items()}
-    joined = column_stats(np.concatenate([table.astype(np.float64) for table in tables.values()], 1))
+    width, steps = sum(table.shape[1] for table in tables.values()), len(next(iter(tables.values())))
+    parts, start = np.empty((width, steps)), 0
+    for table in tables.values():
+        parts[start : start + table.shape[1]] = table.T
+        start += table.shape[1]
+    joined = _stats(parts)
     found, start = {}, 0
     for name, table in tables.items():
         part = slice(start, start + table.shape[1])

@@ -169,11 +169,12 @@ class Dataset:
 
     def _set_order(self, index: np.ndarray) -> None:
         """Note whether the files hold the frames in order, so that no column has to be copied."""
-        if "order" not in self.__dict__:
+        if "in_order" not in self.__dict__:
             if index.ndim != 1 or index.dtype.kind not in "iu":
                 raise BadInput(f"{self.root}: column 'index' must hold one whole number a frame")
             self.__dict__["in_order"] = bool((index[1:] > index[:-1]).all())
-            self.__dict__["order"] = np.argsort(index, kind="stable")
+            if not self.in_order:
+                self.__dict__["order"] = np.argsort(index, kind="stable")
 
     def iter_columns(self, names: Sequence[str], rows: int) -> Iterator[list[np.ndarray]]:
         """Several columns, at most `rows` frames at a time, where a whole one would not fit into memory.
@@ -226,8 +227,7 @@ class Dataset:
     @cached_property
     def order(self) -> np.ndarray:
         """(N,) int64: rows of the data files in the order of their frames."""
-        self._set_order(self._read_columns(["index"])["index"])
-        return self.__dict__["order"]
+        return np.arange(self.lengths.sum()) if self.in_order else self.__dict__["order"]
 
     @cached_property
     def in_order(self) -> bool:

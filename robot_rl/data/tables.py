@@ -89,9 +89,13 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         for name in columns or ():
             if name not in known:
                 raise BadInput(f"{path}: has no column '{name}'.{nearest(name, known)}")
-        # A request for "reward" also matches "reward.mean", hence the selection by name.
         threads = file.metadata.num_rows > _MANY
-        table = file.read(columns=None if columns is None else list(columns), use_threads=threads)
+        chosen = None if columns is None else list(columns)
+        if not file.metadata.num_rows or columns is None:
+            table = file.read(columns=chosen, use_threads=threads)
+        else:  # `read` would copy what it has read into one piece a column, which takes as long again
+            table = pa.Table.from_batches(file.iter_batches(_MANY, columns=chosen, use_threads=threads))
+        # A request for "reward" also matches "reward.mean", hence the selection by name.
         return table if columns is None else table.select(list(columns))
 
 
@@ -110,9 +114,14 @@ def read_rows(path: Path, columns: Sequence[str], rows: np.ndarray) -> pa.Table:
         before[groups] = np.cumsum([0, *(counts[g] for g in groups[:-1])])
         group = np.searchsorted(starts, rows, "right") - 1
         at = before[group] + rows - starts[group]
-        if len(at) and (np.diff(at) == 1).all():
-            return table.slice(int(at[0]), len(at)).select(list(columns))
-        return table.take(at).select(list(columns))
+        return take_rows(table, at).select(list(columns))
+
+
+def take_rows(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """Some rows (n,) int64 of a table, without a copy where they follow one another."""
+    if len(rows) and (np.diff(rows) == 1).all():
+        return table.slice(int(rows[0]), len(rows))
+    return table.take(rows)
 
 
 def iter_table(path: Path, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
@@ -162,6 +171,23 @@ def read_row_group(path: Path, group: int, column: str) -> pa.ChunkedArray:
     """One column of one row group."""
     with _opened(path) as file:
         return file.read_row_group(group, [column], use_threads=False).column(0)
+
+
+_COUNTING = ("index", "frame_index", "episode_index", "task_index")
+
+
+def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer of a data file, part by part; makes its folder.
+
+    Whole numbers that count are kept as their differences, which are next to nothing to store and to read.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    counting = [n for n in _COUNTING if n in schema.names and pa.types.is_integer(schema.field(n).type)]
+    words = [name for name in dictionary_columns(schema) if name not in counting]
+    encoding = dict.fromkeys(counting, "DELTA_BINARY_PACKED")
+    return pq.ParquetWriter(
+        path, schema, compression="snappy", use_dictionary=words, column_encoding=encoding or None
+    )
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -222,7 +248,19 @@ def read_tasks(path: Path) -> dict[int, str]:
 
 def rows_to_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """A table from dicts with the same keys; numpy arrays become lists."""
-    return pa.table({key: pa.array([_plain(row[key]) for row in rows]) for key in rows[0]})
+    return pa.table({key: _column([row[key] for row in rows]) for key in rows[0]})
+
+
+def _column(values: Sequence[Any]) -> pa.Array:
+    first = values[0]
+    if (
+        not isinstance(first, np.ndarray)
+        or first.ndim != 1
+        or any(np.shape(v) != first.shape for v in values)
+    ):
+        return pa.array([_plain(value) for value in values])
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * np.int32(len(first))
+    return pa.ListArray.from_arrays(offsets, np.concatenate(values))
 
 
 def _plain(value: Any) -> Any:

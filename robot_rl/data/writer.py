@@ -23,7 +23,7 @@ from robot_rl.data.checksums import write_checksums
 from robot_rl.data.consolidate import Limits, consolidate
 from robot_rl.data.disk import disk_trouble
 from robot_rl.data.episode import IMAGE, Episode, validate_episode
-from robot_rl.data.extras import extra_row
+from robot_rl.data.extras import extra_row, extra_table
 from robot_rl.data.spec import DatasetSpec
 from robot_rl.data.staging import (
     GROUP,
@@ -135,11 +135,17 @@ class DatasetWriter:
             shutil.rmtree(temporary, ignore_errors=True)
         layout.sync(self.staging)
 
-    def check(self, index: int, episode: Episode) -> dict[str, np.ndarray]:
-        """Raise BadInput where `write` would refuse the episode; returns its columns."""
-        self._check(episode, f"episode {index}")
+    def check(self, index: int, episode: Episode, valid: bool = False) -> dict[str, np.ndarray]:
+        """Raise BadInput where `write` would refuse the episode; returns its columns.
+
+        `valid`: it has been through `validate_episode`.
+        """
+        where = f"episode {index}"
+        if not valid:
+            validate_episode(episode, where)
+        self._check(episode, where)
         columns = self._table_columns(episode)
-        self._check_columns(list(columns), f"episode {index}")
+        self._check_columns(list(columns), where)
         return columns
 
     def write_many(self, episodes: Mapping[int, Episode]) -> None:
@@ -147,30 +153,43 @@ class DatasetWriter:
 
         Not for several processes that may write the same episode, which only `close` would notice.
         """
+        self.write_checked({index: (one, self.check(index, one)) for index, one in episodes.items()})
+
+    def write_checked(self, episodes: Mapping[int, tuple[Episode, Mapping[str, np.ndarray]]]) -> None:
+        """As `write_many`, of episodes with the columns that `check` returned for them."""
         if self.spec.cameras:
             raise BadInput(f"{self.path} has cameras; write its episodes one by one")
-        tables, extras, rows = [], [], []
-        for index, episode in episodes.items():
-            columns = self.check(index, episode)
-            tables.append(pa.table({name: to_arrow(values) for name, values in columns.items()}))
-            extras.append(extra_row(episode))
-            row = {"index": index, "task": episode.task, "length": len(episode), "columns": list(columns)}
-            for name, stats in columns_stats(columns).items():
-                row |= {f"stats/{name}/{key}": value for key, value in stats.items()}
-            rows.append(row)
+        columns = [own for _, own in episodes.values()]
+        joined = {name: np.concatenate([own[name] for own in columns]) for name in columns[0]}
+        data = pa.table({name: to_arrow(values) for name, values in joined.items()})
+        del joined
+        extras = extra_table([episode for episode, _ in episodes.values()])
+        rows = self._records(episodes)
         with disk_trouble(self.staging, self._kept):
             temporary = self.staging / f".tmp-group-{os.getpid()}-{uuid.uuid4().hex[:8]}"
             temporary.mkdir()
             try:
-                write_group(temporary, tables, extras, rows)
+                write_group(temporary, data, extras, rows)
                 layout.sync_tree(temporary)
                 os.rename(temporary, self.staging / group_name(list(episodes)))
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
             layout.sync(self.staging)
 
+    def _records(self, episodes: Mapping[int, tuple[Episode, Mapping[str, np.ndarray]]]) -> dict[str, Any]:
+        """The columns of `write_group`'s rows."""
+        stats = [columns_stats(columns) for _, columns in episodes.values()]
+        rows = {
+            "index": list(episodes),
+            "task": [episode.task for episode, _ in episodes.values()],
+            "length": [len(episode) for episode, _ in episodes.values()],
+            "columns": [list(columns) for _, columns in episodes.values()],
+        }
+        for name, parts in stats[0].items():
+            rows |= {f"stats/{name}/{part}": np.stack([one[name][part] for one in stats]) for part in parts}
+        return rows
+
     def _check(self, episode: Episode, where: str) -> None:
-        validate_episode(episode, where)
         spec = self.spec
         if episode.fps != spec.fps:
             raise BadInput(f"{where}: fps is {episode.fps}, but the dataset has {spec.fps}")

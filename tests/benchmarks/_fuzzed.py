@@ -23,7 +23,15 @@ from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
 from tests.benchmarks._mutate import mutate
 from tests.conftest import write_tiny
-from tests.data.importers import files, test_bags, test_clips, test_d4rl, test_lerobot_v3, test_minari
+from tests.data.importers import (
+    files,
+    test_bag_contract,
+    test_bags,
+    test_clips,
+    test_d4rl,
+    test_lerobot_v3,
+    test_minari,
+)
 
 MEMORY = 6 * 2**30  # bytes of address space; far more than any of these files needs
 
@@ -53,6 +61,12 @@ def _bag(folder: Path) -> Path:
     return folder
 
 
+def _recorded(folder: Path) -> Path:
+    test_bag_contract.run(test_bag_contract.Bag(folder / "bag.mcap"))
+    test_bag_contract.contract_file(folder)
+    return folder
+
+
 # name -> makes the small files in a folder and returns the path to read
 CORPUS: dict[str, Callable[[Path], Path]] = {
     "own dataset": lambda f: write_tiny(f / "tiny", 2).root,
@@ -66,6 +80,7 @@ CORPUS: dict[str, Callable[[Path], Path]] = {
     "minari arrow": lambda f: test_minari.arrow(f / "s", "arrow"),
     "minari parquet": lambda f: test_minari.arrow(f / "s", "parquet"),
     "mcap bag": _bag,
+    "mcap bag by contract": _recorded,
     "clips and csv": _clips,
 }
 
@@ -79,6 +94,8 @@ def read(name: str, path: Path) -> None:
         return
     if name == "mcap bag":
         options = Options(task="x", mapping=path / "mapping.yaml")
+    elif name == "mcap bag by contract":
+        options = Options(task="x", robot=str(path / "toy.yaml"))
     else:
         options = Options(task="x")
     with SOURCES[detect(path)](path, options) as source:

@@ -92,6 +92,16 @@ def test_a_full_disk_leaves_no_half_of_a_version_or_an_export(tiny_disk: Path, t
     assert [p.name for p in tiny_disk.iterdir()] == ["filler"]
 
 
+@pytest.mark.parametrize("kind", ["robomimic", "d4rl", "minari", "d3rlpy"])
+def test_an_export_to_a_full_disk_does_not_crash_hdf5(tiny_disk: Path, tmp_path: Path, kind: str) -> None:
+    dataset = write_tiny(tmp_path / "tiny")
+    for room in (0, 2**12, 2**13):  # what is refused lies in another part of the file each time
+        (tiny_disk / "filler").write_bytes(bytes(2**20 - room))
+        with pytest.raises(DiskTrouble, match="No space left"):
+            export_dataset(dataset, tiny_disk / "out", kind)
+        assert [p.name for p in tiny_disk.iterdir()] == ["filler"]
+
+
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DiskTrouble, match="a file is in the way"):

@@ -11,10 +11,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from robot_rl.data import consolidate
 from robot_rl.data import relabel as module
 from robot_rl.data.relabel import relabel
 from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
+from tests.conftest import write_tiny
 from tests.data.test_store import write_foreign
 
 REWARDS = np.arange(48, dtype=np.float32)
@@ -93,18 +95,19 @@ def test_columns_that_do_not_fit(tiny_dataset: Dataset, tmp_path: Path, columns:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["tiny"]
 
 
-def test_files_are_rewritten_part_by_part(tiny_dataset: Dataset, tmp_path: Path, monkeypatch) -> None:
-    """An episode is a row group of its own, in the source and after; no part is larger."""
-    sizes, inner = [], module._with_columns
+def test_files_are_rewritten_part_by_part(tmp_path: Path, monkeypatch) -> None:
+    """A row group holds whole episodes, in the source and after; no part is larger."""
+    monkeypatch.setattr(consolidate, "ROW_GROUP", 20)
+    dataset, sizes, inner = write_tiny(tmp_path / "tiny"), [], module._with_columns
 
     def noting(dataset, table, columns):
         sizes.append(len(table))
         return inner(dataset, table, columns)
 
     monkeypatch.setattr(module, "_with_columns", noting)
-    new = relabel(tiny_dataset, tmp_path / "new", {"a": REWARDS})
-    assert sizes == [12] * 4
-    assert pq.ParquetFile(new.data_files[0]).num_row_groups == 4
+    new = relabel(dataset, tmp_path / "new", {"a": REWARDS})
+    assert sizes == [24] * 2
+    assert pq.ParquetFile(new.data_files[0]).num_row_groups == 2
     np.testing.assert_array_equal(new.column("a"), REWARDS)
 
 

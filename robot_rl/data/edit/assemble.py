@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from robot_rl.data import layout
 from robot_rl.data.checksums import write_checksums
@@ -22,7 +21,7 @@ from robot_rl.data.extras import DatasetExtra, write_dataset_extra
 from robot_rl.data.images import VideoCamera
 from robot_rl.data.relabel import link, row_groups
 from robot_rl.data.store import Dataset
-from robot_rl.data.tables import read_table, rows_to_table, write_table, write_tasks
+from robot_rl.data.tables import parquet_writer, read_table, rows_to_table, write_table, write_tasks
 from robot_rl.errors import BadInput
 
 
@@ -149,8 +148,7 @@ def _write_data(parts: Sequence[Part], rows: Sequence[dict], tasks: Sequence[str
                     if writer is None:
                         schema = schema or table.schema
                         target = root / layout.DATA_PATH.format(chunk_index=place[0], file_index=place[1])
-                        target.parent.mkdir(parents=True, exist_ok=True)
-                        writer = pq.ParquetWriter(target, schema, compression="snappy")
+                        writer = parquet_writer(target, schema)
                     writer.write_table(table.select(schema.names).cast(schema))
             finally:
                 if writer is not None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from robot_rl.data.exporters.common import final_of
+from robot_rl.data.exporters.hdf5_file import new_hdf5
 from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
 
@@ -25,7 +25,7 @@ def write_d3rlpy(dataset: Dataset, path: Path, progress: Callable[[int, int], No
         raise BadInput(
             f"{dataset.root} has no rewards, which d3rlpy needs; give it some first: robot-rl label"
         )
-    with h5py.File(path, "w") as file:
+    with new_hdf5(path, progress) as (file, progress):
         file.create_dataset("columns", data=list(KEYS))
         file.create_dataset("num_episodes", data=len(dataset))
         for index, episode in enumerate(dataset):

@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from robot_rl.data import layout
 from robot_rl.data.exporters.common import next_rows, own_words
+from robot_rl.data.exporters.hdf5_file import new_hdf5
 from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
 
@@ -49,7 +49,7 @@ def write_d4rl(dataset: Dataset, path: Path, progress: Callable[[int, int], None
         "infos": infos,
         "final_unknown": list(unknown),
     }
-    with h5py.File(path, "w") as file:
+    with new_hdf5(path, progress) as (file, progress):
         file.attrs["robot_rl"] = json.dumps(own)
         for key, values in arrays.items():
             file.create_dataset(key, data=values, compression="gzip", compression_opts=1)

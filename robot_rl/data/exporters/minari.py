@@ -12,6 +12,7 @@ import numpy as np
 
 from robot_rl.data.episode import IMAGE, Episode
 from robot_rl.data.exporters.common import camera_keys, final_of, own_words, state_parts, write_pictures
+from robot_rl.data.exporters.hdf5_file import new_hdf5
 from robot_rl.data.store import Dataset
 
 MINARI = "0.5.4"  # the version whose layout this is
@@ -21,7 +22,7 @@ def write_minari(dataset: Dataset, path: Path, progress: Callable[[int, int], No
     """Write the folder `path`; returns notes on what the format has no place for."""
     folder = path / "data"
     folder.mkdir(parents=True)
-    with h5py.File(folder / "main_data.hdf5", "w", track_order=True) as file:
+    with new_hdf5(folder / "main_data.hdf5", progress, track_order=True) as (file, progress):
         for index, episode in enumerate(dataset):
             _write_episode(file.create_group(f"episode_{index}"), index, episode, dataset)
             progress(index + 1, len(dataset))

@@ -18,6 +18,7 @@ from robot_rl.data.exporters.common import (
     state_parts,
     write_pictures,
 )  # fmt: skip
+from robot_rl.data.exporters.hdf5_file import new_hdf5
 from robot_rl.data.store import Dataset
 
 
@@ -33,7 +34,7 @@ def write_robomimic(dataset: Dataset, path: Path, progress: Callable[[int, int],
         "labels": list(dataset.info.labels),
     }
     masks: dict[str, list[str]] = {}
-    with h5py.File(path, "w") as file:
+    with new_hdf5(path, progress) as (file, progress):
         data = file.create_group("data")
         data.attrs["env_args"] = json.dumps(env)
         data.attrs["robot_rl"] = json.dumps(own)

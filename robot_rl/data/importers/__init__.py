@@ -15,7 +15,7 @@ from robot_rl.data.store import Dataset
 from robot_rl.data.writer import DatasetWriter
 from robot_rl.errors import BadInput
 
-BATCH_STEPS = 50_000  # of episodes without pictures that are written together
+BATCH_BYTES = 2**25  # of episodes without pictures that are written together
 __all__ = ["FORMATS", "ImportReport", "detect", "import_dataset", "import_source"]
 
 
@@ -161,24 +161,24 @@ class _Batch:
     """Collects episodes without pictures, which are quicker to write together."""
 
     def __init__(self, writer: DatasetWriter):
-        self._writer, self._held, self._steps = writer, {}, 0
+        self._writer, self._held, self._size = writer, {}, 0
 
     def add(self, index: int, episode: Episode) -> None:
-        """Write an episode, now or with those that follow."""
+        """Write an episode that is valid, now or with those that follow."""
         if self._writer.spec.cameras:
             self._writer.write(index, episode)
             return
-        self._writer.check(index, episode)  # here it can still be left out alone
-        self._held[index] = episode
-        self._steps += len(episode)
-        if self._steps >= BATCH_STEPS:
+        columns = self._writer.check(index, episode, valid=True)  # here it can still be left out alone
+        self._held[index] = episode, columns
+        self._size += sum(values.nbytes for values in columns.values())
+        if self._size >= BATCH_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Write what is held."""
         if self._held:
-            self._writer.write_many(self._held)
-        self._held, self._steps = {}, 0
+            self._writer.write_checked(self._held)
+        self._held, self._size = {}, 0
 
 
 def _report(kind: str, dataset: Dataset, notes: Sequence[str]) -> ImportReport:

@@ -16,9 +16,11 @@ from robot_rl.data.images import ImageFrames
 from robot_rl.data.importers.lerobot_features import Features, column, task_index
 from robot_rl.data.importers.source import Options
 from robot_rl.data.info import read_episodes
-from robot_rl.data.tables import read_rows, read_table, read_tasks, to_numpy
+from robot_rl.data.tables import read_rows, read_table, read_tasks, take_rows, to_numpy
 from robot_rl.data.video import VideoFrames, VideoPool
 from robot_rl.errors import BadInput
+
+HELD = 2**27  # bytes of a data file without pictures up to which it is read at once
 
 
 class LeRobotV3Source:
@@ -35,6 +37,7 @@ class LeRobotV3Source:
         self._extras = read_extras(root / layout.OWN_TABLE, len(self._rows))
         self._pool = VideoPool(2)
         self._held: tuple[Path | None, np.ndarray] = (None, np.empty(0, np.int64))
+        self._whole: tuple[Path | None, pa.Table | None] = (None, None)
         self._indices = self.features.drop_absent(list(range(len(self._rows))), self._data, self._video)
         self.notes, self.settings = self.features.notes, self.features.settings()
         own = root / layout.OWN_JSON
@@ -87,8 +90,8 @@ class LeRobotV3Source:
         pictures = [
             k for k in self.features.cameras.values() if self.features.features[k]["dtype"] == "image"
         ]
-        wanted = [*self.features.columns(), "task_index", *pictures]
-        table = read_rows(path, wanted, self._rows_of(path, number))
+        wanted = [*self.features.columns(), "task_index"]
+        table = self._read(path, wanted, pictures, self._rows_of(path, number))
         fields = self.features.fields(table, path)
         fields["observations"] |= {
             IMAGE + name: self._frames(table, path, key, number)
@@ -103,13 +106,21 @@ class LeRobotV3Source:
             metadata={"source_episode": number, **extra.metadata},
         )
 
+    def _read(self, path: Path, names: list[str], pictures: list[str], rows: np.ndarray) -> pa.Table:
+        """Rows of a data file; its numbers are kept for the episodes that follow where they are not many."""
+        if pictures or path.stat().st_size > HELD:
+            return read_rows(path, [*names, *pictures], rows)
+        if self._whole[0] != path:
+            self._whole = path, read_table(path, names)
+        return take_rows(self._whole[1], rows)
+
     def _sized_final(self, final: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Final pictures in the size that was asked for."""
         return {k: self._options.sized(v[None])[0] if k.startswith(IMAGE) else v for k, v in final.items()}
 
     def _rows_of(self, path: Path, number: int) -> np.ndarray:
         """Rows of a data file that belong to an episode, in the order of its frames."""
-        if self._held[0] != path:
+        if self._held[0] != path:  # the rows sorted by episode and frame, and the episode of each
             table = read_table(path, ["episode_index", "frame_index"])
             columns = []
             for name in ("episode_index", "frame_index"):
@@ -117,16 +128,18 @@ class LeRobotV3Source:
                 if values.ndim != 1 or values.dtype.kind not in "iu":
                     raise BadInput(f"{path}: column '{name}' must hold whole numbers, not {values.dtype}")
                 columns.append(values.astype(np.int64))
-            self._held = path, np.stack(columns)
-        episodes, frames = self._held[1]
-        rows = np.flatnonzero(episodes == number)
+            episodes, frames = columns
+            order = np.lexsort((frames, episodes))
+            self._held = path, np.stack([order, episodes[order]])
+        order, episodes = self._held[1]
+        rows = order[slice(*np.searchsorted(episodes, [number, number + 1]))]
         length = self._place(number, "length")
         if len(rows) != length:
             raise BadInput(
                 f"{path} has {len(rows)} rows of episode {number}, but meta/episodes says {length}; "
                 "fetch the dataset again"
             )
-        return rows[np.argsort(frames[rows], kind="stable")]
+        return rows
 
     def _task_of(self, table: pa.Table, path: Path) -> str:
         index = task_index(table, path)
