@@ -1,8 +1,9 @@
 """A simulated task behind the very topics of a robot's contract, in real time.
 
 Services: ~/reset (Trigger) starts an episode with the parameter `seed`, which then counts up. Publishes
-sim/episode (String, JSON: seed, steps, success, return) after each step. Commands that stop coming are
-answered as a real driver does: after the contract's time-out velocities and efforts are zero.
+sim/episode (String, JSON: seed, steps, success, return, late: steps that had no new command) after each step.
+Commands that stop coming are answered as a real driver does: after the contract's time-out velocities and
+efforts are zero.
 """
 
 from __future__ import annotations
@@ -69,8 +70,9 @@ class SimRobotNode(Node):
     def _begin(self) -> None:
         self.seed = self.get_parameter("seed").value
         self._observation, _ = self.env.reset(seed=self.seed)
-        self.steps, self.success, self.total = 0, False, 0.0
+        self.steps, self.success, self.total, self.late = 0, False, 0.0, 0
         self._heard.clear()
+        self._fresh = False  # a command has come since the last step
 
     def _reset(self, _, response: Trigger.Response) -> Trigger.Response:
         self._begin()
@@ -78,7 +80,7 @@ class SimRobotNode(Node):
         return response
 
     def _commanded(self, name: str, read: CommandReader, message) -> None:
-        self._heard[name] = (actions_of(self.contract, read(message)), time.monotonic())
+        self._heard[name], self._fresh = (actions_of(self.contract, read(message)), time.monotonic()), True
 
     def _action(self) -> np.ndarray:
         """The action (A,) that the driver executes: commands in time, else zeros or the last targets."""
@@ -94,7 +96,7 @@ class SimRobotNode(Node):
             self._publish()
             return
         self._observation, reward, _, _, info = self.env.step(self._action())
-        self.steps += 1
+        self.steps, self.late, self._fresh = self.steps + 1, self.late + (not self._fresh), False
         self.success, self.total = self.success or info["success"], self.total + reward
         self._publish()
 
@@ -112,6 +114,7 @@ class SimRobotNode(Node):
             if self._ticks % every == 0 and publisher.get_subscription_count():
                 publisher.publish(self._picture(name, stamp))
         told = {"seed": self.seed, "steps": self.steps, "success": self.success, "return": self.total}
+        told["late"] = self.late
         self._episode.publish(String(data=json.dumps(told)))
 
     def _picture(self, name: str, stamp) -> Image:
