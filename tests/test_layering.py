@@ -36,7 +36,7 @@ ONLY_MODULE = {("rewards", "preferences"): "robot_rl.preferences.types"}
 # package -> rooms (or single files) that may import it, lazily or not
 THIRD_PARTY: dict[str, set[str]] = {
     "torch": {"vision", "rewards", "policies", "learners", "cli", "deploy/learner_process.py"},
-    "safetensors": {"vision", "rewards", "policies", "learners"},
+    "safetensors": {"vision", "rewards", "policies", "learners", "deploy/learner_process.py"},
     "open_clip": {"vision"},
     "torchvision": {"vision"},
     "mujoco": {"envs"},

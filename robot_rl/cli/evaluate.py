@@ -20,7 +20,7 @@ class Config:
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of the checkpoint (policy.json and weights.safetensors)."""
     task: str | None = None
-    """Name of the task card; default: the task that the checkpoint was trained for."""
+    """Name of the task card; default: the task that the checkpoint was trained for, or each of them."""
     episodes: int = 20
     """Number of episodes."""
     first_seed: int = 10_000
@@ -57,12 +57,18 @@ def main(config: Config) -> None:
     from robot_rl.cli.arms import write_json
     from robot_rl.envs.rollout import evaluate
     from robot_rl.policies.checkpoint import load_spec
+    from robot_rl.policies.conditioning import tasks_of
     from robot_rl.specs.tasks import load_task
 
     for name in ("episodes", "workers"):
         if getattr(config, name) < 1:
             raise BadInput(f"--{name}: must be at least 1, not {getattr(config, name)}")
     spec = load_spec(config.run)
+    if config.task is None and tasks_of(spec.state_names):
+        from robot_rl.cli.train_tasks import evaluate_tasks
+
+        evaluate_tasks(config, tasks_of(spec.state_names))
+        return
     task = load_task(config.task or spec.task)
     check_fits(spec, task, config.run)
     seeds = range(config.first_seed, config.first_seed + config.episodes)
@@ -96,9 +102,15 @@ def success_text(success: Sequence[bool], steps: Sequence[int], first_seed: int)
 def check_fits(spec, task, run: Path) -> None:
     """Refuse a policy that acts otherwise than the task or sees what it does not have, by name."""
     from robot_rl.errors import BadInput
+    from robot_rl.policies.conditioning import View, measured, tasks_of
 
-    found, known = list(spec.state_names), [part.name for part in task.state]
-    if not set(found) <= set(known):
+    found, known = list(measured(spec.state_names)), [part.name for part in task.state]
+    if tasks_of(spec.state_names):
+        try:
+            View(spec.state_names, task.name, known)
+        except BadInput as error:
+            raise BadInput(f"{run}/policy.json: {error}") from error
+    elif not set(found) <= set(known):
         raise BadInput(f"{run}/policy.json: state_names is {found}, but task {task.name} has {known}")
     found, wanted = list(spec.action_names), [part.name for part in task.actions]
     if found != wanted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from robot_rl.cli.common import plain, progress, save_config
+from robot_rl.cli.reset_free import PracticeConfig
 from robot_rl.cli.sinks import open_sinks
 from robot_rl.errors import BadInput, need, need_installed
 
@@ -39,7 +40,8 @@ class Config:
     """Environment steps; a finished run continues where more are asked for."""
     reward: str = "true"
     """Where rewards come from: true is the simulator's; else the folder of a labeling (from robot-rl label),
-    whose learned reward judges the rendered picture at each step."""
+    whose learned reward judges the rendered picture at each step; success (--reset-free) is 1 where the goal
+    is reached, else 0."""
     data: Path | None = None
     """Dataset to mix in; default: the one that RUN was trained on."""
     data_reward: str = ""
@@ -57,6 +59,8 @@ class Config:
     """Rewards summed before the value of what follows is trusted; default: as offline."""
     learning_rate: float | None = None
     """Of Adam; default: as offline. That of iql's actor, which fell to 0 there, rises in 2000 updates."""
+    average: float = 0.995
+    """What stays of the deployed policy, a moving average of the actor, at an update; 0 deploys the actor."""
     seed: int = 0
     """Seed of actions, batches and episodes."""
     seeds: int = 1
@@ -79,6 +83,11 @@ class Config:
     """Send the log to Weights & Biases as well (extra: wandb); WANDB_MODE=offline keeps it in the folder."""
     threads: int = 1
     """Processor threads; small networks are fastest with 1."""
+    reset_free: bool = False
+    """Practise a task and its reverse in turns in one world that is never set up anew; RUN is of both
+    (robot-rl train FORWARD BACKWARD --by-task)."""
+    practice: PracticeConfig = field(default_factory=PracticeConfig)
+    """How, with --reset-free."""
 
 
 def main(config: Config) -> None:
@@ -90,6 +99,11 @@ def main(config: Config) -> None:
             need_installed(name, name)
     if config.episodes < 1:
         raise BadInput(f"--episodes: must be at least 1, not {config.episodes}")
+    if config.reset_free:
+        from robot_rl.cli.reset_free_run import run
+
+        run(config)
+        return
     if config.seeds == 1:
         _print_result(out, _finetune(config, config.seed, out))
         return
@@ -112,6 +126,7 @@ def _finetune(config: Config, seed: int, out: Path) -> list[Point]:
     from robot_rl.envs.make import make_task
     from robot_rl.learners.offline_run import load_offline
     from robot_rl.learners.online import OnlineConfig, OnlineLearner
+    from robot_rl.policies.conditioning import tasks_of
     from robot_rl.report.learning_curve import write_learning_curve
     from robot_rl.specs.tasks import load_task
 
@@ -122,6 +137,8 @@ def _finetune(config: Config, seed: int, out: Path) -> list[Point]:
         raise BadInput(
             f"{config.run}: its policy sees a part of the state; only one that sees all goes online"
         )
+    if tasks_of(offline.spec.state_names):
+        raise BadInput(f"{config.run}: is a policy of several tasks; give --reset-free")
     names = {field.name for field in fields(OnlineConfig)} & {field.name for field in fields(Config)}
     settings = replace(OnlineConfig(**{name: getattr(config, name) for name in names}), seed=seed)
     transitions = offline_transitions(config, offline) if config.mix else None

@@ -51,7 +51,7 @@ class Config:
     seed: int = 0
     """Seed of weights and batches."""
     reward: str = "next.reward"
-    """Column of the rewards; bc needs none."""
+    """Column of the rewards, next.success for 1 where the task is done and 0 elsewhere; bc needs none."""
     holdout: float = 0.0
     """Share of the episodes, the last ones, kept aside to measure the action error on."""
     action_limits: Literal["auto", "data", "unit"] = "auto"
@@ -88,6 +88,11 @@ class Config:
     """Processor threads; small networks are fastest with 1."""
     device: Literal["cpu", "cuda"] = "cpu"
     """cuda trains iql and bc on a GPU, each update captured as a CUDA graph; not yet tried on a real one."""
+    more: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MORE")] = ()
+    """With --by-task: further datasets, of other tasks or of the same."""
+    by_task: bool = False
+    """Train one policy for the tasks of several datasets, which is told by `task.NAME` in its state which of
+    them is asked for."""
     n_step: int = 1
     """Rewards that are summed before the value of what follows is trusted; not for calql and d3rlpy."""
     settings: dict[str, str] = field(default_factory=dict)
@@ -140,22 +145,27 @@ def train_one(config: Config) -> None:
     from robot_rl.data.replay import transitions_from_dataset
     from robot_rl.data.store import Dataset
 
+    if config.by_task or config.more:
+        from robot_rl.cli.train_tasks import train_by_task
+
+        train_by_task(config)
+        return
     ds = Dataset.open(config.dataset)
     need("torch", "train")
     from robot_rl.learners.cuda_graph import checked_device
 
-    _check_algorithm(config.algo)
+    check_known(config.algo)
     check_algorithm(config.algo, config.observe, config.encoder)
     checked_device(config.device, config.algo)
     for name in ("tensorboard", "wandb"):
         if getattr(config, name):
             need_installed(name, name)
-    reward = _reward_column(config, ds)
+    reward = reward_column(config, ds)
     kept = count_kept(config.holdout, len(ds))
     from robot_rl.learners.describe import describe_policy
 
     end = int(ds.lengths[:kept].sum())  # frames to learn from
-    settings = _settings(config)
+    settings = settings_of(config)
     sight = look(ds, config.observe, config.encoder, end)
     if config.on_disk:
         transitions = _on_disk(config, ds, reward).first(kept)
@@ -167,10 +177,10 @@ def train_one(config: Config) -> None:
         save_config(config, config.out / "config.yaml")
     print(f"{config.dataset}: {kept} of {len(ds)} episodes to learn from, {len(transitions)} transitions")
     seen = {"encoders": sight.encoders, "pictures": sight.pictures(ds, transitions)}
-    if not _train(config, settings, transitions, description, seen):
+    if not run_training(config, settings, transitions, description, seen):
         print(_NOT_DEPLOYABLE.format(algo=config.algo, out=config.out))
         return
-    _print_result(config.out)
+    print_result(config.out)
     if kept < len(ds):
         _measure(config.out, ds, kept, end)
 
@@ -181,7 +191,7 @@ _NOT_DEPLOYABLE = (
 )
 
 
-def _settings(config: Config) -> TrainConfig:
+def settings_of(config: Config) -> TrainConfig:
     """What the learners know of the options; raises BadInput."""
     from robot_rl.learners.train import TrainConfig
 
@@ -201,7 +211,7 @@ def _own_settings(told: dict[str, str]) -> dict[str, object]:
         raise BadInput(f"--settings: {told} holds a value that cannot be read: {error}") from error
 
 
-def _train(
+def run_training(
     config: Config,
     settings: TrainConfig,
     transitions: Transitions,
@@ -245,7 +255,7 @@ def _on_disk(config: Config, ds: Dataset, reward: str | None) -> ReplayFile:
         return replay_file(ds, reward, advance)
 
 
-def _check_algorithm(name: str) -> None:
+def check_known(name: str) -> None:
     """Raise BadInput for a name that is neither ours nor d3rlpy's."""
     from robot_rl.learners.train import ALGORITHMS
 
@@ -290,11 +300,12 @@ def _those(transitions: Transitions, keep: np.ndarray) -> Transitions:
     )
 
 
-def _reward_column(config: Config, ds: Dataset) -> str | None:
+def reward_column(config: Config, ds: Dataset) -> str | None:
     """The column of rewards, None for bc; raises BadInput where the dataset has none."""
     if config.algo.removeprefix(D3RLPY) == "bc":
         return None
-    numbers = [*(["next.reward"] if ds.info.has_rewards else []), *ds.info.labels]
+    known = {"next.reward": ds.info.has_rewards, "next.success": ds.info.has_success}
+    numbers = [*(name for name, there in known.items() if there), *ds.info.labels]
     if config.reward not in numbers:
         raise BadInput(
             f"{ds.root} has no column '{config.reward}' of rewards.{nearest(config.reward, numbers)} "
@@ -303,7 +314,7 @@ def _reward_column(config: Config, ds: Dataset) -> str | None:
     return config.reward
 
 
-def _print_result(out: Path) -> None:
+def print_result(out: Path) -> None:
     """Say where the policy is, and what was done to the actions and the rewards."""
     with (out / "train.jsonl").open(encoding="utf-8") as file:
         head = json.loads(file.readline())

@@ -5,6 +5,7 @@ The instruction changes, the world does not: `switch` carries its whole state fr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,25 @@ class ResetFreePair(gymnasium.Env):
         """The goal of the present task in words."""
         return self.env.card.goal
 
+    @property
+    def tasks(self) -> tuple[str, str]:
+        """The two tasks, forward first."""
+        forward, backward = self._envs
+        return forward, backward
+
+    def card(self, task: str) -> TaskCard:
+        """The card of one of them."""
+        return self._envs[task].card
+
+    def env_of(self, task: str) -> TaskEnv:
+        """The environment of one of them."""
+        return self._envs[task]
+
+    def begin_with(self, task: str, seed: int) -> dict[str, np.ndarray]:
+        """Set the world up anew in a task's start, and count it; returns the observation."""
+        self.task = task
+        return self.reset(seed=seed)[0]
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -77,6 +97,21 @@ class ResetFreePair(gymnasium.Env):
         else:
             self._envs[task].continue_from(self.env)
             self.task = task
+        return {"state": np.asarray(self.env.state(), np.float32)}
+
+    def leave(self) -> dict[str, np.ndarray]:
+        """The whole world, as arrays to keep on disk; `take_up` goes on from it."""
+        return self.env.leave()
+
+    def take_up(self, left: Mapping[str, np.ndarray], task: str) -> dict[str, np.ndarray]:
+        """Go on in a world that `leave` kept, under a task's instruction; it is no reset.
+
+        Returns the observation; raises BadInput for a task that is not of the pair.
+        """
+        if task not in self._envs:
+            raise BadInput(f"no task '{task}' in this pair.{nearest(task, self._envs)}")
+        self.task, self._started = task, True
+        self.env.take_up(left)
         return {"state": np.asarray(self.env.state(), np.float32)}
 
     def home(self, limit: int = 200) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from robot_rl.envs.task_env import TaskEnv
+from robot_rl.policies.conditioning import View
 
 if TYPE_CHECKING:
     from robot_rl.policies.checkpoint import PolicySpec
@@ -69,9 +70,9 @@ def scripted_actor(env: TaskEnv, behaviour: str, seed: int) -> Actor:
 
 
 def seen(env: TaskEnv, observation: Mapping[str, np.ndarray], spec: PolicySpec) -> dict[str, np.ndarray]:
-    """What a policy takes of a moment: its parts of the state, and the pictures of its cameras."""
-    names = [part.name for part in env.card.state]
-    state = observation["state"][[names.index(name) for name in spec.state_names]]
+    """What a policy takes of a moment: its parts of the state with the task, and its cameras' pictures."""
+    view = View(spec.state_names, env.card.name, [part.name for part in env.card.state])
+    state = view(observation["state"])
     return {"state": state, **{image.key: env.render() for image in spec.images}}
 
 

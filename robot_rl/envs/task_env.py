@@ -85,6 +85,14 @@ class TaskEnv(gymnasium.Env):
         """Take over the world of another task of the same scene, as it is; for reset-free pairs."""
         raise BadInput(f"{self.card.name} and {other.card.name}: this family of tasks shares no worlds")
 
+    def leave(self) -> dict[str, np.ndarray]:
+        """All of the world that `take_up` needs, as arrays to keep on disk."""
+        raise BadInput(f"{self.card.name}: this family of tasks keeps no worlds")
+
+    def take_up(self, left: Mapping[str, np.ndarray]) -> None:
+        """Go on in a world that a task of the same scene left, to the last bit."""
+        raise BadInput(f"{self.card.name}: this family of tasks keeps no worlds")
+
     # What all families share.
 
     def reset(

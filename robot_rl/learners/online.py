@@ -21,6 +21,7 @@ from torch import Tensor
 from robot_rl import __version__
 from robot_rl.data.replay import Transitions
 from robot_rl.errors import BadInput, RobotRLError
+from robot_rl.learners.average import AveragedActor
 from robot_rl.learners.batch import Batch, TransitionTable
 from robot_rl.learners.denormals import flushed_denormals
 from robot_rl.learners.divergence import is_finite, stop_unless_finite
@@ -40,7 +41,7 @@ from robot_rl.learners.train import (
 from robot_rl.policies.checkpoint import PolicySpec, save_checkpoint
 from robot_rl.policies.policy import MlpPolicy, Policy, denormalise
 
-LOG, BEST = "online.jsonl", "best"
+LOG, BEST, _AVERAGE = "online.jsonl", "best", "average"
 _LEARNER = "learner."  # before the names of the learner's tensors in the saved state
 
 
@@ -60,6 +61,9 @@ class OnlineConfig:
     batch_size: int | None = None
     n_step: int | None = None
     learning_rate: float | None = None
+    # What stays of the deployed policy, a moving average of the actor, at an update; 0 deploys the actor
+    # itself, which was seen to lose success at the switch.
+    average: float = 0.995
     seed: int = 0  # of actions, batches and episodes
     capacity: int = 1_000_000  # online transitions kept
     eval_every: int = 2000  # environment steps
@@ -76,6 +80,8 @@ class OnlineConfig:
                 raise BadInput(f"{name} must be above 0, not {value}")
         if not 0 <= self.mix <= 1:
             raise BadInput(f"mix must lie in 0 to 1, the share of offline transitions, not {self.mix}")
+        if not 0 <= self.average < 1:
+            raise BadInput(f"average must lie in 0 to 1, without 1, not {self.average}")
         if self.warmup < 0:
             raise BadInput(f"warmup must be at least 0 steps, not {self.warmup}")
 
@@ -115,6 +121,7 @@ class OnlineLearner:
         self.learner = make_learner(self._settings, *sizes, self._generator, **changes)
         own_utd = getattr(self.learner.config, "utd", None)
         self._rounds = 1 if own_utd else config.utd or 1
+        self._average = AveragedActor(self.learner, config.average)
         self._experience = Experience(
             *sizes,
             min(config.capacity, max(config.steps, 1)),
@@ -138,6 +145,11 @@ class OnlineLearner:
         """Whether all steps are done."""
         return self.step >= self.config.steps
 
+    @property
+    def saved(self) -> int:
+        """How many steps are on disk."""
+        return self._record.saved
+
     def act(self, state: np.ndarray) -> np.ndarray:
         """Draw an action (A,) to explore with, in physical units, for a state (S,)."""
         scaled = torch.from_numpy(self.offline.scaler.states(np.asarray(state, np.float32)))[None]
@@ -146,8 +158,8 @@ class OnlineLearner:
         return denormalise(action, self.offline.scaler.action_low, self.offline.scaler.action_high)
 
     def policy(self) -> Policy:
-        """The policy as it would be deployed now: without noise."""
-        return MlpPolicy(self.learner.policy_weights(), self._spec())
+        """The policy as it would be deployed now: the actor's average, without noise."""
+        return MlpPolicy(self._average.policy_weights(), self._spec())
 
     def observe(self, step: Transition, success: bool | None = None) -> None:
         """Take one transition in physical units, update, and log what ended or is due.
@@ -175,7 +187,22 @@ class OnlineLearner:
         score = (found["success"], found["return"])
         if score > self._best:
             self._best = score
-            save_checkpoint(self.root / BEST, self.learner.policy_weights(), self._spec())
+            save_checkpoint(self.root / BEST, self._average.policy_weights(), self._spec())
+
+    def save_policy(self, folder: Path) -> None:
+        """Write the policy as it is now into a folder of its own."""
+        save_checkpoint(folder, self._average.policy_weights(), self._spec())
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """A copy of all that the learner has learned, without experience, for `roll_back`."""
+        learner = {_LEARNER + name: tensor.clone() for name, tensor in self.learner.state_dict().items()}
+        return {**learner, _AVERAGE: self._average.tensor.clone()}
+
+    def roll_back(self, snapshot: Mapping[str, Tensor]) -> None:
+        """Undo the updates since a snapshot; what was lived through is kept. Raises BadInput."""
+        learner = {n.removeprefix(_LEARNER): t for n, t in snapshot.items() if n.startswith(_LEARNER)}
+        _load(self.learner, learner, self.root)
+        self._average.restore(snapshot.get(_AVERAGE))
 
     def log(self, row: Mapping[str, float]) -> None:
         """Add a line to online.jsonl."""
@@ -196,20 +223,22 @@ class OnlineLearner:
         """Write experience, state and the policy; call it between episodes."""
         self._record.save()
         counts = {name: torch.tensor(getattr(self, name)) for name in ("step", "episodes")}
-        best = {"best": torch.tensor(self._best, dtype=torch.float64)}
+        best = {"best": torch.tensor(self._best, dtype=torch.float64), _AVERAGE: self._average.tensor}
         learner = {_LEARNER + name: tensor for name, tensor in self.learner.state_dict().items()}
         self._run.save_state({**counts, **best, **learner}, self._generator)
-        save_checkpoint(self.root, self.learner.policy_weights(), self._spec())
+        save_checkpoint(self.root, self._average.policy_weights(), self._spec())
 
     def _restore(self) -> None:
         """Continue from the saved state, or from the offline run's."""
         saved = self._run.restore(self._generator)
         if saved is None:
             _load(self.learner, self.offline.state, self.offline.root)
+            self._average.restore(None)
             return
         _load(
             self.learner, {n.removeprefix(_LEARNER): t for n, t in saved.items() if _LEARNER in n}, self.root
         )
+        self._average.restore(saved.get(_AVERAGE))
         self.step, self.episodes = int(saved["step"]), int(saved["episodes"])
         self._best = tuple(saved["best"].tolist())
         for step in self._record.load(self.step):
@@ -223,6 +252,7 @@ class OnlineLearner:
         for _ in range(self._rounds):
             batch = self._batch()
             info = self.learner.update(batch)
+            self._average.update()
             if not is_finite(info):
                 stop_unless_finite(info, self.learner, batch, self.root)
         return info

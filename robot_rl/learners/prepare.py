@@ -12,6 +12,7 @@ from robot_rl.data.replay import Transitions
 from robot_rl.data.replay_file import ReplayFile
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import PolicyDescription
+from robot_rl.policies.conditioning import PREFIX
 from robot_rl.policies.policy import normalise
 
 STD_FLOOR = 1e-3  # added to each state's standard deviation: a constant one must not be divided by zero
@@ -37,16 +38,19 @@ class Scaler:
         The features of one camera share one scale: a component that hardly moves stays small.
         """
         t = transitions
-        std = t.observations.std(0, dtype=np.float64)
+        mean, std = (getattr(t.observations, name)(0, dtype=np.float64) for name in ("mean", "std"))
         end = len(description.state_names)
         for image in description.images:
             start, end = end, end + image.features
             if not image.learned:
                 std[start:end] = np.sqrt(np.square(std[start:end]).mean())
+        # Those that name the task stay 0 and 1: scaled, a task with little data would be a large number.
+        told = [k for k, name in enumerate(description.state_names) if name.startswith(PREFIX)]
+        mean[told], std[told] = 0.0, 1.0 - STD_FLOOR
         # Measured from the first reward: then a constant reward gives exact zeros, whatever its rounding.
         shifted = t.rewards.astype(np.float64) - float(t.rewards[0])
         return cls(
-            t.observations.mean(0, dtype=np.float64).astype(np.float32),
+            mean.astype(np.float32),
             (std + STD_FLOOR).astype(np.float32),
             np.float32(description.action_low),
             np.float32(description.action_high),

@@ -301,7 +301,8 @@ def test_a_nan_stops_it_by_name_with_the_batch(tmp_path):
 
 def test_the_best_policy_is_kept(tmp_path):
     offline = offline_run(tmp_path / "offline")
-    learner = OnlineLearner(tmp_path / "on", offline, SHORT, weak_data())
+    config = dataclasses.replace(SHORT, average=0.0)  # the actor itself is what is kept
+    learner = OnlineLearner(tmp_path / "on", offline, config, weak_data())
     learner.evaluated({"success": 0.5, "return": 1.0})
     best = (tmp_path / "on/best/weights.safetensors").read_bytes()
     learner.learner.actor.log_std.data.add_(1)

@@ -127,12 +127,22 @@ class MetaWorldTask(TaskEnv):
             type(self._world).model_name.fget(self._world)
         ):
             raise BadInput(f"{self.card.name} and {other.card.name} have different scenes and share no world")
-        world, left = self._world, other._world
-        world._freeze_rand_vec, world._last_rand_vec = True, left._last_rand_vec
+        self.take_up(other.leave())
+
+    def leave(self) -> dict[str, np.ndarray]:
+        """Where the scene stands, its physics, and the last observation."""
+        world = self._world
+        place, before = np.asarray(world._last_rand_vec, np.float64), world._prev_obs.copy()
+        return {"place": place, "physics": state_of(world), "observed": before}
+
+    def take_up(self, left: Mapping[str, np.ndarray]) -> None:
+        """Set up what belongs to this task at the same place, then put the physics that was left."""
+        world = self._world
+        world._freeze_rand_vec, world._last_rand_vec = True, left["place"].copy()
         world.reset()
         world._freeze_rand_vec = False
-        copy_state(left, world)
-        world._prev_obs = left._prev_obs.copy()
+        put_state(world, left["physics"])
+        world._prev_obs = left["observed"].copy()
         world.curr_path_length, self.steps = 0, 0
         self._raw = np.concatenate(
             [world._get_curr_obs_combined_no_goal(), world._prev_obs, world._target_pos]
@@ -168,14 +178,20 @@ class MetaWorldTask(TaskEnv):
         self._raw[4:7] = self._world._get_pos_objects()
 
 
-def copy_state(source: Any, target: Any) -> None:
-    """Copy positions, velocities, inputs, time and the solver's start, so that both go on the same way."""
+def state_of(world: Any) -> np.ndarray:
+    """Positions, velocities, inputs, time and the solver's start: all from which a world goes on the same."""
     whole = mujoco.mjtState.mjSTATE_INTEGRATION
-    state = np.empty(mujoco.mj_stateSize(source.model, whole))
-    mujoco.mj_getState(source.model, source.data, state, whole)
-    mujoco.mj_setState(target.model, target.data, state, whole)
-    mujoco.mj_forward(target.model, target.data)
-    mujoco.mj_setState(target.model, target.data, state, whole)  # the solver's start, which forward moved
+    state = np.empty(mujoco.mj_stateSize(world.model, whole))
+    mujoco.mj_getState(world.model, world.data, state, whole)
+    return state
+
+
+def put_state(world: Any, state: np.ndarray) -> None:
+    """Put what `state_of` gave of a world of the same scene."""
+    whole = mujoco.mjtState.mjSTATE_INTEGRATION
+    mujoco.mj_setState(world.model, world.data, state, whole)
+    mujoco.mj_forward(world.model, world.data)
+    mujoco.mj_setState(world.model, world.data, state, whole)  # the solver's start, which forward moved
 
 
 def thing_of(card: TaskCard, scene: str) -> Thing:

@@ -1,0 +1,103 @@
+"""Robot and learner of a reset-free run take turns in one process: the same seed gives the same run.
+
+Killed at any moment it continues to the last bit: what came after the last save is done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from robot_rl.cli.reset_free import Parts
+from robot_rl.cli.reset_free_judge import judge_newest
+from robot_rl.deploy.claim import Claim
+
+_KEPT = "lock_step"  # folder of what belongs to the learner's saved state: world, supervisor, ledger
+
+
+class LockStep:
+    """One reset-free run in one process."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        log: Callable[[Mapping[str, float]], object] = lambda _: None,
+    ) -> None:
+        """Begin in the run's folder, or go on there."""
+        self.parts, out = parts, parts.out
+        self._claim = Claim(out, "robot")
+        self.queue, self.ledger, self.world = parts.queue(), parts.ledger(), parts.world()
+        self._kept = out / _KEPT
+        self._kept.mkdir(exist_ok=True)
+        self.process = parts.learner(self.queue, self.ledger, log)
+        self._judge, self._judging = parts.judge(), parts.judging()
+        self.learner = self.process.learner
+        step = self.learner.step
+        if step:
+            self._go_back(step)
+        self.practice = parts.practice(self.world, self.queue, self.ledger, self._file(step, "json"))
+        self.practice.limit = 0  # the learner counts
+        task = self.practice.supervisor.state.task
+        if step:
+            self.world.go_on(self._file(step, "npz"), task)
+        else:
+            self.world.pair.begin_with(task, parts.config.seed)
+            self.practice.supervisor.count_reset()
+        self.practice.begin()
+        self._look_at_weights()
+
+    def run(self, until: int | None = None, progress: Callable[[int, str], object] | None = None) -> None:
+        """Practise and learn until all steps are done, or at least `until`, then to the end of the try."""
+        progress = progress or (lambda *_: None)
+        goal = min(until or self.learner.config.steps, self.learner.config.steps)
+        while self.learner.step < goal:
+            order = self.practice.tick()
+            count = self.process.catch_up()
+            if order.ended:
+                self._look_at_weights()
+                self._save_if_due()
+            if order.mode == "wait":
+                self._help(order.help)
+            progress(count, f"try {self.practice.supervisor.state.counts[order.task].tries}")
+
+    def close(self) -> None:
+        """Free the renderers and the files."""
+        self.world.pair.close()
+        self._judge.pair.close()
+        self.queue.close()
+        self.ledger.close()
+        self._claim.release()
+
+    def _look_at_weights(self) -> None:
+        judge_newest(self.ledger, self._judging, self._judge)
+        self.process.hear_verdicts()
+
+    def _help(self, asked: str) -> None:
+        from robot_rl.errors import RobotRLError
+
+        if self.parts.config.practice.on_help == "wait":
+            raise RobotRLError(f"the robot asks for help: {asked} (--practice.on-help reset sets it up anew)")
+        supervisor = self.practice.supervisor
+        supervisor.count_reset()
+        self.world.pair.begin_with(supervisor.state.task, self.parts.config.seed)
+        self.practice.resume()
+
+    def _save_if_due(self) -> None:
+        """Keep what belongs to the learner's state before that state, so that it always finds it."""
+        learner = self.learner
+        if learner.step - learner.saved < learner.config.save_every and not learner.finished:
+            return
+        self.world.keep(self._file(learner.step, "npz"))
+        self.practice.supervisor.save(self._file(learner.step, "json"))
+        self.ledger.keep(self._file(learner.step, "sqlite"))
+        learner.save()
+        for path in self._kept.iterdir():
+            if not path.name.startswith(f"{learner.step:09d}."):
+                path.unlink()
+
+    def _go_back(self, step: int) -> None:
+        self.queue.rewind(step)
+        self.ledger.go_back(self._file(step, "sqlite"))
+
+    def _file(self, step: int, ending: str) -> Path:
+        return self._kept / f"{step:09d}.{ending}"

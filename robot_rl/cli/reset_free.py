@@ -1,0 +1,247 @@
+"""`robot-rl finetune RUN --reset-free`: a policy of two tasks that undo each other practises in one world.
+
+This file makes the parts of a run from its options; `lock_step.py` lets robot and learner take turns in one
+process, `reset_free_processes.py` gives each a process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from robot_rl.errors import BadInput
+
+if TYPE_CHECKING:
+    from robot_rl.cli.finetune import Config
+    from robot_rl.cli.reset_free_judge import SceneJudge
+    from robot_rl.cli.reset_free_world import PairWorld
+    from robot_rl.data.replay import Transitions
+    from robot_rl.deploy.durable_queue import DurableQueue
+    from robot_rl.deploy.learner_process import LearnerProcess
+    from robot_rl.deploy.practice import Practice
+    from robot_rl.deploy.supervisor_rules import Rules
+    from robot_rl.deploy.verdict import Judging
+    from robot_rl.deploy.weights_ledger import WeightsLedger
+    from robot_rl.learners.offline_run import OfflineRun
+    from robot_rl.policies.checkpoint import PolicySpec
+
+FOLDER, QUEUE = "reset_free", "queue.sqlite"
+
+
+@dataclass(frozen=True)
+class PracticeConfig:
+    """With --reset-free: how the robot practises, and how new weights are judged."""
+
+    lock_step: bool = False
+    """Robot and learner take turns in one process, so that the same seed gives the same run; else each has a
+    process of its own."""
+    pace: float = 1.0
+    """Control periods of the simulated robot a real one: 1 is real time; 0 as fast as the learner follows."""
+    success: tuple[Path, ...] = ()
+    """Folders of success classifiers (robot-rl success), forward then backward, that judge the rendered
+    picture; default: the simulator's own test."""
+    time_out: int | None = None
+    """Control steps of a try; default: the episode length of each task's card."""
+    hold: int = 3
+    """Control steps in a row that count as success."""
+    window: int = 0
+    """Control steps without a rise of the reward that end a try as stuck; 0: never."""
+    tries: int = 8
+    """Failed tries of a task in a row, after which the robot shakes itself loose."""
+    perturbations: int = 3
+    """Times it does so for a task in a row before it asks for help."""
+    home: bool = True
+    """Go home before each try, where the family of tasks has a way."""
+    on_help: Literal["wait", "reset"] = "wait"
+    """What happens when it asks for help: wait until this command is stopped, or set the world up anew, which
+    is counted as a reset."""
+    noise: float = 1.0
+    """Of exploring, in the policy's own standard deviations."""
+    publish_every: int = 1000
+    """Environment steps after which new weights are given to the robot."""
+    margin: float = 0.1
+    """By how much mean success over the tasks may fall, chance besides, before weights are taken back."""
+    patience: int = 3
+    """Bad weights in a row after which the learner itself goes back to the best."""
+    scenes: Literal["same", "random"] = "same"
+    """Where new weights are judged: things stand as where the robot practises, or anywhere."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What all processes of one run know."""
+
+    config: Config
+    out: Path
+    spec: PolicySpec  # of the run that practises
+    tasks: tuple[str, str]
+
+    def offline(self) -> OfflineRun:
+        """The whole run; raises BadInput where it cannot go on online. Needs torch."""
+        from robot_rl.learners.offline_run import load_offline
+
+        return load_offline(self.config.run)
+
+    def queue(self) -> DurableQueue:
+        """The queue of executed transitions."""
+        from robot_rl.deploy.durable_queue import DurableQueue
+
+        return DurableQueue(self.out / QUEUE, self.spec.state_names, self.spec.action_names)
+
+    def ledger(self) -> WeightsLedger:
+        """The ledger of weights."""
+        from robot_rl.deploy.weights_ledger import WeightsLedger
+
+        return WeightsLedger(self.out)
+
+    def world(self) -> PairWorld:
+        """The pair to practise in, not set up yet."""
+        from robot_rl.cli.finetune import learned_reward
+        from robot_rl.cli.reset_free_world import PairWorld
+
+        pair, told = make_pair_of(self.tasks), self.config.reward
+        if told in ("true", "success"):
+            return PairWorld(pair, told, success_judge(self.config.practice.success, self.tasks))
+        rewards = {task: learned_reward(Path(told), pair.env_of(task)) for task in self.tasks}
+        return PairWorld(
+            pair,
+            "learned",
+            success_judge(self.config.practice.success, self.tasks),
+            lambda env: rewards[env.card.name](),
+        )
+
+    def rules(self) -> Rules:
+        """The supervisor's rules."""
+        from robot_rl.deploy.supervisor_rules import Rules
+        from robot_rl.specs.tasks import load_task
+
+        p, cards = self.config.practice, [load_task(task) for task in self.tasks]
+        return Rules(
+            self.tasks,
+            {card.name: p.time_out or card.episode_length for card in cards},
+            cards[0].control_rate,
+            hold=p.hold,
+            window=p.window,
+            tries=p.tries,
+            perturbations=p.perturbations,
+            home_steps=200 if p.home and has_home(self.tasks[0]) else 0,
+        )
+
+    def practice(
+        self, world: PairWorld, queue: DurableQueue, ledger: WeightsLedger, supervisor: Path
+    ) -> Practice:
+        """The robot's side; its supervisor goes on from the file."""
+        from robot_rl.deploy.practice import Practice
+        from robot_rl.deploy.supervisor import Supervisor
+
+        loaded = Supervisor.load(supervisor, self.rules())
+        return Practice(
+            world,
+            loaded,
+            queue,
+            ledger,
+            self.out,
+            seed=self.config.seed,
+            noise=self.config.practice.noise,
+            limit=self.config.steps,
+        )
+
+    def learner(
+        self, queue: DurableQueue, ledger: WeightsLedger, log: Callable[[Mapping[str, float]], object]
+    ) -> LearnerProcess:
+        """The learner's side, begun or continued."""
+        from robot_rl.cli.finetune import Config as Finetune
+        from robot_rl.deploy.learner_process import LearnerProcess
+        from robot_rl.learners.online import OnlineConfig, OnlineLearner
+
+        config, p = self.config, self.config.practice
+        names = {field.name for field in fields(OnlineConfig)} & {field.name for field in fields(Finetune)}
+        settings = OnlineConfig(**{name: getattr(config, name) for name in names})
+        offline = self.offline()
+        transitions = offline_data(config, offline) if config.mix else None
+        about = {"task": " ".join(self.tasks), "reward": config.reward, "practice": "reset-free"}
+        learner = OnlineLearner(self.out, offline, settings, transitions, log, about)
+        return LearnerProcess(learner, queue, ledger, publish_every=p.publish_every, patience=p.patience)
+
+    def judge(self) -> SceneJudge:
+        """Who judges weights, in a world of its own."""
+        from robot_rl.cli.reset_free_judge import SceneJudge
+
+        config = self.config
+        seeds = range(config.first_seed, config.first_seed + config.episodes)
+        scene = config.seed if config.practice.scenes == "same" else None
+        return SceneJudge(make_pair_of(self.tasks), seeds, scene)
+
+    def judging(self) -> Judging:
+        """By what rule."""
+        from robot_rl.deploy.verdict import Judging
+
+        return Judging(self.config.episodes, self.config.practice.margin)
+
+
+def parts_of(config: Config) -> Parts:
+    """Check the options and the run; raises BadInput."""
+    from robot_rl.policies.checkpoint import load_spec
+    from robot_rl.policies.conditioning import tasks_of
+    from robot_rl.specs.tasks import load_task
+
+    spec = load_spec(config.run)
+    known, forward = tasks_of(spec.state_names), config.task or spec.task
+    if not known:
+        raise BadInput(
+            f"{config.run}: was trained for one task; --reset-free needs one policy for a task and its "
+            "reverse (robot-rl train FORWARD BACKWARD --by-task)"
+        )
+    card = load_task(forward)
+    if card.reverse_task is None:
+        raise BadInput(f"--task: {forward} has no reverse_task, so nothing undoes it without a reset")
+    tasks = (forward, card.reverse_task)
+    for task in tasks:
+        if task not in known:
+            raise BadInput(f"{config.run}: was trained for {', '.join(known)}, not for {task}")
+    if config.seeds != 1:
+        raise BadInput("--seeds: --reset-free is one run; give each seed by --seed with an --out of its own")
+    return Parts(config, config.out or config.run / FOLDER, spec, tasks)
+
+
+def make_pair_of(tasks: tuple[str, str]) -> Any:
+    """The pair of two tasks."""
+    from robot_rl.envs.pair import ResetFreePair
+    from robot_rl.specs.tasks import load_task
+
+    return ResetFreePair(*(load_task(task) for task in tasks))
+
+
+def has_home(task: str) -> bool:
+    """Whether the family of a task has a scripted way home."""
+    from robot_rl.specs.tasks import load_task
+
+    return load_task(task).environment.startswith("metaworld:")
+
+
+def success_judge(folders: tuple[Path, ...], tasks: tuple[str, str]) -> Any:
+    """Success from pictures, or None for the simulator's own."""
+    if not folders:
+        return None
+    raise BadInput("--practice.success: this version judges success by the simulator alone")
+
+
+def offline_data(config: Config, offline: OfflineRun) -> Transitions:
+    """The transitions that the run was trained on; raises BadInput where they changed."""
+    from robot_rl.cli.common import load_config
+    from robot_rl.cli.train import Config as TrainConfig
+    from robot_rl.cli.train_tasks import load_tasks
+    from robot_rl.learners.prepare import data_hash
+
+    path = config.run / "config.yaml"
+    if not path.exists():
+        raise BadInput(f"{config.run} has no config.yaml that says on what it was trained; or give --mix 0")
+    made = load_config(TrainConfig, path)
+    if config.data_reward:
+        made = replace(made, reward=config.data_reward)
+    transitions, _ = load_tasks((made.dataset, *made.more), made)
+    if not config.data_reward and data_hash(transitions) != offline.data_hash:
+        raise BadInput(f"the datasets have changed since {config.run} was trained on them; train again")
+    return transitions

@@ -1,0 +1,75 @@
+"""Runs a reset-free practice from the command line, and says what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from robot_rl.cli.common import plain, progress, save_config
+from robot_rl.cli.reset_free import Parts, parts_of
+from robot_rl.cli.sinks import open_sinks
+
+if TYPE_CHECKING:
+    from robot_rl.cli.finetune import Config
+    from robot_rl.deploy.verdict import Tally
+
+
+def run(config: Config) -> None:
+    """Practise, in one process or in three, and print success before and after."""
+    parts = parts_of(config)
+    parts.offline()  # what is wrong with it shows here, in one line
+    if not (parts.out / "config.yaml").exists():
+        save_config(replace(config, out=parts.out), parts.out / "config.yaml")
+    if config.practice.lock_step:
+        _in_lock_step(parts)
+    else:
+        from robot_rl.cli.reset_free_processes import run_processes
+
+        run_processes(parts)
+    print_result(parts)
+
+
+def _in_lock_step(parts: Parts) -> None:
+    from robot_rl.cli.lock_step import LockStep
+
+    config = parts.config
+    also = {"tensorboard": config.tensorboard, "wandb": config.wandb}
+    with open_sinks(parts.out, plain(config), **also) as sink:
+        lock_step = LockStep(parts, sink)
+        try:
+            with progress(config.steps, "practice", "steps") as advance:
+                advance(lock_step.learner.step)
+                lock_step.run(progress=advance)
+        finally:
+            lock_step.close()
+
+
+def print_result(parts: Parts) -> None:
+    """Success of the first weights and of the best, each judged on the same starts, and what it took."""
+    from robot_rl.data.layout import read_json
+    from robot_rl.deploy.practice import SUPERVISOR
+
+    ledger = parts.ledger()
+    for name, version in (("before", ledger.versions()[0]), ("best", ledger.best())):
+        print(f"{name}: {tally_text(ledger.tally(version.number))} (at step {version.step})")
+    state = read_json(parts.out / SUPERVISOR)["state"]
+    minutes = (
+        (state["steps"] - state["waited"]) / read_json(parts.out / SUPERVISOR)["rules"]["control_rate"] / 60
+    )
+    print(
+        f"{minutes:.1f} minutes of robot time, {state['resets'] - 1} resets after the first, "
+        f"{state['interventions']} interventions, {state['perturbations']} perturbations, "
+        f"asked for help {state['asked_for_help']} times"
+    )
+    print(f"the best policy: {parts.out / 'best'}; robot-rl report {parts.out} shows how it went")
+
+
+def tally_text(tally: Tally) -> str:
+    """Success of each task with its 95 % Wilson interval, in one line."""
+    from robot_rl.report.statistics import wilson
+
+    parts = []
+    for task, (tries, successes) in tally.items():
+        found = wilson(successes, tries)
+        parts.append(f"{task} {found.mean:.2f} ({found.low:.2f} to {found.high:.2f})")
+    return ", ".join(parts) or "not judged yet"

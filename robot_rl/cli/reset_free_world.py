@@ -1,0 +1,106 @@
+"""A simulated pair of tasks as the world in which a robot practises, kept on disk between processes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from robot_rl.deploy.practice import Outcome
+from robot_rl.errors import BadInput
+from robot_rl.policies.checkpoint import write_atomically
+
+if TYPE_CHECKING:
+    from robot_rl.envs.pair import ResetFreePair
+    from robot_rl.envs.task_env import TaskEnv
+
+WORLD = "world.npz"
+
+
+class SuccessJudge(Protocol):
+    """Says from a picture how probable it is that a task's goal is reached."""
+
+    def __call__(self, picture: np.ndarray, task: str) -> float:
+        """The probability in [0, 1] for a picture (H, W, 3) uint8."""
+
+
+class PairWorld:
+    """Steps a `ResetFreePair`; success and reward are the simulator's unless others are given."""
+
+    def __init__(
+        self,
+        pair: ResetFreePair,
+        reward: str = "true",
+        success: SuccessJudge | None = None,
+        learned: Callable[[TaskEnv], float] | None = None,
+    ) -> None:
+        """Rewards are "true" (the simulator's), "success" (1 where it is reached, else 0), or `learned`.
+
+        `success` judges the rendered picture after each step.
+        """
+        if reward not in ("true", "success", "learned"):
+            raise BadInput(f"reward: must be true, success or learned, not '{reward}'")
+        self.pair, self._reward, self._success, self._learned = pair, reward, success, learned
+        self._home: Callable[[], np.ndarray] | None = None
+        self.true_success = False  # of the last step, whatever is judged
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """What the simulator measures, in order."""
+        return tuple(part.name for part in self.pair.env.card.state)
+
+    def observe(self) -> np.ndarray:
+        """The state (N,) under the present task."""
+        return np.asarray(self.pair.env.state(), np.float32)
+
+    def step(self, action: np.ndarray) -> Outcome:
+        """Act for one control period; a learned reward belongs to the frame at which the action is chosen."""
+        learned = self._learned(self.pair.env) if self._learned else 0.0
+        observation, true, _, _, info = self.pair.step(action)
+        self.true_success = bool(info["success"])
+        success = float(self.true_success)
+        if self._success is not None:
+            success = float(self._success(self.pair.render(), self.pair.task))
+        reward = {"true": float(true), "success": float(success >= 0.5), "learned": learned}[self._reward]
+        executed = np.asarray(info.get("executed_action", np.clip(action, -1, 1)), np.float32)
+        return Outcome(observation["state"], reward, success, executed)
+
+    def switch(self, task: str) -> None:
+        """Change the task; nothing moves."""
+        self.pair.switch(task)
+        self._home = None
+
+    def home_action(self) -> np.ndarray | None:
+        """The scripted way home, where the family of tasks has one; None once there."""
+        if self._home is None:
+            self._home = self.pair.env.behave("home", np.random.default_rng(0))
+        action = np.asarray(self._home(), np.float32)
+        if np.abs(action[:3]).max() > 1e-6:
+            return action
+        self._home = None
+        return None
+
+    def keep(self, path: Path) -> None:
+        """Write the whole world in one step."""
+        content = io.BytesIO()
+        np.savez(content, **self.pair.leave())
+        write_atomically(path, content.getvalue())
+
+    def go_on(self, path: Path, task: str) -> None:
+        """Take up a kept world under a task; raises BadInput for a file that is none."""
+        self.pair.take_up(read_world(path), task)
+        self._home = None
+
+
+def read_world(path: Path) -> Mapping[str, np.ndarray]:
+    """The arrays of a kept world."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"{path} is no kept world ({error}); remove it, and the world is set up anew"
+        ) from error

@@ -1,0 +1,131 @@
+"""The learner beside a robot that practises: transitions from the queue in, new weights into the ledger.
+
+It may be killed at any moment: its state says how many transitions it has learned from, and the queue holds
+all of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from robot_rl.deploy.durable_queue import DurableQueue, Executed
+from robot_rl.deploy.weights_ledger import Version, WeightsLedger, shares
+from robot_rl.errors import BadInput
+from robot_rl.learners.experience import Transition
+from robot_rl.learners.online import OnlineLearner
+from robot_rl.policies.checkpoint import write_atomically
+
+STATE = "learner.safetensors"  # beside a version's checkpoint: what rolling back to it restores
+_POLL = 0.05  # s between looks at an empty queue
+_READ = 200  # transitions at a time
+
+
+class LearnerProcess:
+    """Feeds an online learner from the queue, gives out its weights, and takes back bad updates."""
+
+    def __init__(
+        self,
+        learner: OnlineLearner,
+        queue: DurableQueue,
+        ledger: WeightsLedger,
+        *,
+        publish_every: int = 1000,
+        patience: int = 3,
+    ) -> None:
+        """New weights come every `publish_every` transitions.
+
+        After `patience` bad ones in a row the learner itself goes back to the best.
+        """
+        self.learner, self.queue, self.ledger = learner, queue, ledger
+        self._every, self._patience = publish_every, patience
+        self._told = max((int(row["version"]) for row in learner.rows() if "version" in row), default=0)
+        self._rejected = {v.number for v in ledger.versions() if v.status == "rejected"}
+        if ledger.newest() is None:
+            self.publish()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all transitions that it was to learn from have come."""
+        return self.learner.finished
+
+    def take(self, step: Executed) -> None:
+        """Learn from one transition; publish and save where it is due."""
+        self.learner.observe(transition_of(step), None if not step.last else step.ended == "success")
+        newest = self.ledger.newest()
+        due = self.learner.step - newest.step >= self._every
+        if due or (self.finished and newest.step < self.learner.step):
+            self.publish()
+        self.learner.save_if_due()
+
+    def catch_up(self, limit: int = _READ) -> int:
+        """Learn from what is new in the queue, at most `limit` transitions; returns how many."""
+        limit = min(limit, self.learner.config.steps - self.learner.step)
+        found = self.queue.read(self.learner.step, limit) if limit else []
+        for _, step in found:
+            self.take(step)
+        return len(found)
+
+    def run(self, stopped: Callable[[], bool], progress: Callable[[int, str], object] | None = None) -> None:
+        """Learn until `stopped`, or until all steps are done; then save."""
+        progress = progress or (lambda *_: None)
+        while not (stopped() or self.finished):
+            count = self.catch_up(20)
+            self.hear_verdicts()
+            progress(count, f"version {self.ledger.newest().number}")
+            if not count:
+                time.sleep(_POLL)
+        self.hear_verdicts()
+
+    def publish(self) -> int:
+        """Give out the weights of now; returns their version."""
+
+        def write(folder: Path) -> None:
+            self.learner.save_policy(folder)
+            write_atomically(folder / STATE, save(self.learner.snapshot()))
+
+        return self.ledger.publish(self.learner.step, write)
+
+    def hear_verdicts(self) -> None:
+        """Log what was found of versions, and go back to the best after `patience` bad ones in a row."""
+        for version in self.ledger.versions():
+            if version.status == "rejected" and version.number not in self._rejected:
+                self._rejected.add(version.number)
+                if self.ledger.rejected_in_a_row() % self._patience == 0:
+                    self._roll_back()
+            if version.number > self._told and (tally := self.ledger.tally(version.number)):
+                self._told = version.number
+                self._log(version, shares(tally))
+
+    def _log(self, version: Version, found: dict[str, float]) -> None:
+        row = {f"eval_success/{task}": rate for task, rate in found.items()}
+        mean = sum(found.values()) / len(found)
+        self.learner.log(
+            {"version": version.number, "version_step": version.step, "eval_success": mean, **row}
+        )
+
+    def _roll_back(self) -> None:
+        best = self.ledger.best()
+        path = self.ledger.folder(best.number) / STATE
+        try:
+            state = load(path.read_bytes())
+        except (OSError, SafetensorError) as error:
+            raise BadInput(f"{path} cannot be read ({error}); start the run in another folder") from error
+        self.learner.roll_back(state)
+        self.learner.log({"rolled_back_to": best.number})
+
+
+def transition_of(step: Executed) -> Transition:
+    """What the learner takes of an executed transition."""
+    return Transition(
+        step.observation,
+        step.action,
+        step.reward,
+        step.next_observation,
+        step.terminated,
+        step.truncated and not step.terminated,
+    )
