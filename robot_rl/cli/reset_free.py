@@ -149,7 +149,11 @@ class Parts:
         )
 
     def learner(
-        self, queue: DurableQueue, ledger: WeightsLedger, log: Callable[[Mapping[str, float]], object]
+        self,
+        queue: DurableQueue,
+        ledger: WeightsLedger,
+        log: Callable[[Mapping[str, float]], object],
+        saves: bool = True,
     ) -> LearnerProcess:
         """The learner's side, begun or continued."""
         from robot_rl.cli.finetune import Config as Finetune
@@ -163,7 +167,9 @@ class Parts:
         transitions = offline_data(config, offline) if config.mix else None
         about = {"task": " ".join(self.tasks), "reward": config.reward, "practice": "reset-free"}
         learner = OnlineLearner(self.out, offline, settings, transitions, log, about)
-        return LearnerProcess(learner, queue, ledger, publish_every=p.publish_every, patience=p.patience)
+        return LearnerProcess(
+            learner, queue, ledger, publish_every=p.publish_every, patience=p.patience, saves=saves
+        )
 
     def judge(self) -> SceneJudge:
         """Who judges weights, in a world of its own."""
