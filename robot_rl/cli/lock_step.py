@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from robot_rl.cli.reset_free import Parts
+from robot_rl.cli.reset_free_film import tick
 from robot_rl.cli.reset_free_judge import judge_newest
 from robot_rl.deploy.claim import Claim
 from robot_rl.errors import BadInput, RobotRLError
@@ -32,7 +33,7 @@ class LockStep:
         self._kept.mkdir(exist_ok=True)
         self.process = parts.learner(self.queue, self.ledger, log, saves=False)
         self._judge, self._judging = parts.judge(), parts.judging()
-        self.learner = self.process.learner
+        self.learner, self._film = self.process.learner, parts.film()
         step = self.learner.step
         if step:
             self._go_back(step)
@@ -50,7 +51,7 @@ class LockStep:
         """Practise and learn until all steps are done, or to the end of the try at which `until` are."""
         progress = progress or (lambda *_: None)
         while not self.learner.finished:
-            order = self.practice.tick()
+            order = tick(self.practice, self._film)
             progress(self.process.catch_up(), f"version {self.ledger.newest().number}")
             if order.ended or self.learner.finished:
                 self._look_at_weights()

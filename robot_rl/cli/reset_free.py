@@ -15,6 +15,7 @@ from robot_rl.errors import BadInput
 
 if TYPE_CHECKING:
     from robot_rl.cli.finetune import Config
+    from robot_rl.cli.reset_free_film import Film
     from robot_rl.cli.reset_free_judge import SceneJudge
     from robot_rl.cli.reset_free_world import PairWorld
     from robot_rl.data.replay import Transitions
@@ -65,6 +66,8 @@ class PracticeConfig:
     """By how much mean success over the tasks may fall, chance besides, before weights are taken back."""
     patience: int = 3
     """Bad weights in a row after which the learner itself goes back to the best."""
+    film: bool = True
+    """Keep pictures of the first and the latest tries."""
     scenes: Literal["same", "random"] = "same"
     """Where new weights are judged: things stand as where the robot practises, or anywhere."""
 
@@ -170,6 +173,13 @@ class Parts:
         return LearnerProcess(
             learner, queue, ledger, publish_every=p.publish_every, patience=p.patience, saves=saves
         )
+
+    def film(self) -> Film | None:
+        """Who keeps pictures, where that is asked for."""
+        from robot_rl.cli.reset_free_film import Film
+
+        longest = max(self.rules().time_out.values())
+        return Film(self.out, max(longest // 7, 1)) if self.config.practice.film else None
 
     def judge(self) -> SceneJudge:
         """Who judges weights, in a world of its own."""
