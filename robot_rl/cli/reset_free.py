@@ -102,21 +102,18 @@ class Parts:
     def world(self) -> PairWorld:
         """The pair to practise in, not set up yet."""
         from robot_rl.cli.finetune import learned_reward
+        from robot_rl.cli.reset_free_success import load_pixel_success
         from robot_rl.cli.reset_free_world import PairWorld
 
         pair, told = make_pair_of(self.tasks), self.config.reward
+        success = load_pixel_success(self.config.practice.success, self.tasks)
         if told in ("true", "success"):
-            return PairWorld(pair, told, success_judge(self.config.practice.success, self.tasks))
+            return PairWorld(pair, told, success)
         rewards = {task: learned_reward(Path(told), pair.env_of(task)) for task in self.tasks}
-        return PairWorld(
-            pair,
-            "learned",
-            success_judge(self.config.practice.success, self.tasks),
-            lambda env: rewards[env.card.name](),
-        )
+        return PairWorld(pair, "learned", success, lambda env: rewards[env.card.name]())
 
-    def rules(self) -> Rules:
-        """The supervisor's rules."""
+    def rules(self, thresholds: Mapping[str, float] | None = None) -> Rules:
+        """The supervisor's rules, with the thresholds of success that are not .5."""
         from robot_rl.deploy.supervisor_rules import Rules
         from robot_rl.specs.tasks import load_task
 
@@ -125,6 +122,7 @@ class Parts:
             self.tasks,
             {card.name: p.time_out or card.episode_length for card in cards},
             cards[0].control_rate,
+            thresholds=dict(thresholds or {}),
             hold=p.hold,
             window=p.window,
             tries=p.tries,
@@ -139,7 +137,7 @@ class Parts:
         from robot_rl.deploy.practice import Practice
         from robot_rl.deploy.supervisor import Supervisor
 
-        loaded = Supervisor.load(supervisor, self.rules())
+        loaded = Supervisor.load(supervisor, self.rules(world.thresholds))
         return Practice(
             world,
             loaded,
@@ -235,13 +233,6 @@ def has_home(task: str) -> bool:
     from robot_rl.specs.tasks import load_task
 
     return load_task(task).environment.startswith("metaworld:")
-
-
-def success_judge(folders: tuple[Path, ...], tasks: tuple[str, str]) -> Any:
-    """Success from pictures, or None for the simulator's own."""
-    if not folders:
-        return None
-    raise BadInput("--practice.success: this version judges success by the simulator alone")
 
 
 def offline_data(config: Config, offline: OfflineRun) -> Transitions:

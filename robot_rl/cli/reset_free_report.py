@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from robot_rl.cli.reset_free_success import QUALITY
 from robot_rl.data.layout import read_json
 from robot_rl.deploy.durable_queue import DurableQueue, Try
 from robot_rl.deploy.supervisor import ENDS
@@ -37,6 +38,7 @@ def reset_free_page(run: Path, data: Path | None) -> tuple[str, str, list[Sectio
         _head(told, ledger, tasks),
         _judged(ledger, tasks, told["rules"]["control_rate"]),
         _practised(tries, tasks, told),
+        *_quality(run),
         _pictures(run),
         _versions(ledger, tasks),
         curves_section(rows, "environment step"),
@@ -112,6 +114,30 @@ def binned(tries: Sequence[Try], rate: float) -> list[Tried]:
         minute = sum(one.last for one in span) / len(span) / rate / 60
         found.append(Tried(minute, len(span), sum(one.ended == "success" for one in span)))
     return found
+
+
+def _quality(run: Path) -> list[Section]:
+    """How well pictures told success, where the simulator knew; frame by frame while practising."""
+    if not (run / QUALITY).exists():
+        return []
+    rows = []
+    for task, cells in read_json(run / QUALITY).items():
+        positives = cells["true_positive"] + cells["false_negative"]
+        negatives = cells["false_positive"] + cells["true_negative"]
+        said = cells["true_positive"] + cells["false_positive"]
+        rates = ((cells["false_negative"], positives), (cells["false_positive"], negatives),
+                 (cells["true_positive"], said))  # fmt: skip
+        rows.append([task, positives, negatives, *(_rate(count, of) for count, of in rates)])
+    headers = ["Task", "Frames of success", "Other frames", "Missed", "False alarms", "Precision"]
+    caption = "What the pictures said against the simulator's own test, with 95 % Wilson intervals."
+    return [Section("Label quality", Table(headers, rows, caption=caption))]
+
+
+def _rate(count: int, of: int) -> str | None:
+    if not of:
+        return None
+    found = wilson(count, of)
+    return f"{found.mean:.1%} ({found.low:.1%} to {found.high:.1%})"
 
 
 def _pictures(run: Path) -> Section:

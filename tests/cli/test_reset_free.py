@@ -17,6 +17,7 @@ pytest.importorskip("metaworld")
 from safetensors.numpy import load_file
 
 from robot_rl.cli.main import main
+from robot_rl.cli.reset_free_film import strips
 from robot_rl.cli.reset_free_run import print_result
 from robot_rl.policies.checkpoint import load_spec
 from tests.cli.processes import COMMAND
@@ -79,6 +80,11 @@ def test_in_lock_step_it_continues_to_the_last_bit(run, tmp_path, capsys):
     assert rows(whole) == rows(parts)
     states = [json.loads((out / "supervisor.json").read_text())["state"] for out in (whole, parts)]
     assert states[0] == states[1] and states[0]["resets"] == 1
+    assert main(["report", str(whole)]) == 0
+    page = (whole / "report.html").read_text()
+    assert (
+        "Success over minutes of practice" in page and page.count("data:image/png") == len(strips(whole)) > 2
+    )
 
 
 def rows(out):
