@@ -12,6 +12,7 @@ from robot_rl.cli.reset_free import Parts
 from robot_rl.cli.reset_free_film import tick
 from robot_rl.cli.reset_free_judge import judge_newest
 from robot_rl.deploy.claim import Claim
+from robot_rl.deploy.supervisor import Order
 from robot_rl.errors import BadInput, RobotRLError
 
 _KEPT = "lock_step"  # folder of what belongs to the learner's saved state: world, supervisor, ledger
@@ -54,12 +55,16 @@ class LockStep:
             order = tick(self.practice, self._film)
             progress(self.process.catch_up(), f"version {self.ledger.newest().number}")
             if order.ended or self.learner.finished:
+                self.between_tries(order)
                 self._look_at_weights()
                 self._save_if_due()
                 if until and self.learner.step >= until:
                     return
             if order.mode == "wait":
                 self._help(order.help)
+
+    def between_tries(self, order: Order) -> None:
+        """Nothing happens to the world between tries; who compares with resets puts them here."""
 
     def close(self) -> None:
         """Free the renderers and the files."""
