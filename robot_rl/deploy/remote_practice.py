@@ -151,12 +151,14 @@ class RemotePractice:
             self._episode, self._version = self.queue.next_episode(), self._number_of(step.weights)
         task = self.order.task
         order = self.supervisor.tick(seen)
+        last = self._limit and self.queue.count() + 1 >= self._limit
+        ended = order.ended or ("cut" if last else "")
         view = View(self._spec.state_names, task, self._steps.state_names)
         reward = float(step.success >= self.supervisor.rules.threshold) if self._by_success else step.reward
         self._unstored = Executed(
             self._episode, task, view(step.state), step.action, reward, view(step.next_state),
-            truncated=bool(order.ended), success=step.success, intervention=step.intervention,
-            weights=self._version, stamp=step.stamp, ended=order.ended,
+            truncated=bool(ended), success=step.success, intervention=step.intervention,
+            weights=self._version, stamp=step.stamp, ended=ended,
         )  # fmt: skip
         self._stored()
         self._follow(order)

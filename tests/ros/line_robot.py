@@ -14,6 +14,7 @@ import yaml
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64MultiArray, String
 
+from robot_rl.deploy.durable_queue import DurableQueue
 from robot_rl.policies.checkpoint import PolicySpec, save_checkpoint
 from robot_rl.specs.robot_contract import RobotContract
 from tests.deploy.line_world import GOALS, NAMES
@@ -54,11 +55,17 @@ def line_checkpoint(folder: Path, gain: float = 2.0) -> Path:
     """A policy that goes to the goal of the task: tanh(gain (goal - x)), hardly any noise."""
     like = line_description().model_dump()
     spec = PolicySpec(
-        **like, version="0", state_mean=(0.0,) * 3, state_std=(1.0,) * 3, hidden=(), algorithm="iql", config={}
+        **like, version="0", state_mean=(0.0,) * 3, state_std=(1.0,) * 3, hidden=(), algorithm="iql",
+        config={},
     )  # fmt: skip
     weight = gain * np.array([[-1.0], [GOALS["right"]], [GOALS["left"]]])
     weights = {"layer0.weight": weight, "layer0.bias": np.zeros(1), "log_std": np.full(1, -9.0)}
     return save_checkpoint(folder, weights, spec)
+
+
+def queue(out: Path) -> DurableQueue:
+    """The transitions that were stored."""
+    return DurableQueue(out / "queue.sqlite", NAMES, ["a0"], min_free=0)
 
 
 def write_config(out: Path, run: Path, **changes: object) -> None:

@@ -27,9 +27,8 @@ from robot_rl.specs.robot_contract import RobotContract
 # Each test speaks in a domain of its own, so that tests side by side do not hear one another.
 _DOMAINS = itertools.count(100 + os.getpid() % 100)
 PATIENCE = 30.0  # s
-LATCHED = QoSProfile(
-    depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)  # the last message for all who come
+# Who comes later still hears the last message.
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def domain() -> int:

@@ -1,4 +1,4 @@
-"""Practice without resets over real DDS: the supervisor tells the policy, records, and asks a person for help."""
+"""Practice without resets over real DDS: the supervisor tells the policy, records, and asks for help."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (extra ros, Python 3
 from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import Trigger
 
-from robot_rl.deploy.durable_queue import DurableQueue
 from robot_rl.deploy.graph import NodeSpec
 from robot_rl.deploy.weights_ledger import WeightsLedger
-from tests.deploy.line_world import GOALS, NAMES
-from tests.ros.line_robot import RATE, LineRobot, line_checkpoint, line_contract, write_config
+from tests.deploy.line_world import GOALS
+from tests.ros.line_robot import RATE, LineRobot, line_checkpoint, line_contract, queue, write_config
 from tests.ros.probe import domain, kill, running, wait_for, write_contract
 
 
@@ -41,9 +40,7 @@ def practising(folder, **config):
 
 
 def stored(out):
-    return [
-        step for _, step in DurableQueue(out / "queue.sqlite", NAMES, ["a0"], min_free=0).read(limit=10**5)
-    ]
+    return [step for _, step in queue(out).read(limit=10**5)]
 
 
 def test_it_changes_the_task_on_success_and_on_time_out_then_asks_for_help_and_waits(tmp_path):
@@ -104,7 +101,7 @@ def test_nothing_is_lost_where_policy_judge_and_supervisor_die(tmp_path):
             wait_for(lambda: robot.state.get("stored", 0) > 5)
             told = robot.state["stored"]
             kill(processes, name)
-            assert DurableQueue(out / "queue.sqlite", NAMES, ["a0"], min_free=0).count() >= told
+            assert queue(out).count() >= told
             assert processes.restart() == [name]
             wait_for(lambda told=told: robot.state["stored"] > told + 20, 60)
         robot.judging = False  # as where reward_node was killed
@@ -112,5 +109,5 @@ def test_nothing_is_lost_where_policy_judge_and_supervisor_die(tmp_path):
         count = robot.state["stored"]
         robot.judging = True
         wait_for(lambda: robot.state["stored"] > count + 10)
-    ids = [id_ for id_, _ in DurableQueue(out / "queue.sqlite", NAMES, ["a0"], min_free=0).read(limit=10**5)]
+    ids = [id_ for id_, _ in queue(out).read(limit=10**5)]
     assert ids == list(range(1, len(ids) + 1)) and len(ids) > 50
