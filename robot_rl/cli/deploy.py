@@ -38,6 +38,16 @@ class Config:
     """Folder to record into: a dataset of all episodes, interventions marked, and raw bags (MCAP)."""
     reward: Path | None = None
     """Folder of a labeling: its reward model judges what the camera sees, for the record."""
+    fine_tune: Path | None = None
+    """Folder inside the run's: go on learning there while the robot practises a task and its reverse in
+    turns, without resets; the run is of both (robot-rl train FORWARD BACKWARD --by-task). The same command
+    continues."""
+    steps: int = 20_000
+    """With --fine-tune: control steps to practise; other settings are in the folder's config.yaml."""
+    success_at: float | None = None
+    """With --fine-tune and --reward: the reward from which on a task is done."""
+    explore: float = 1.0
+    """With --fine-tune: noise, in the learner's own standard deviations."""
     interface: str = ""
     """Network interface to the robot, such as eth0, for a robot whose driver is started here (go2)."""
     namespace: str = ""
@@ -81,8 +91,16 @@ def main(config: Config) -> None:
         record=str(config.record or ""),
         interface=config.interface,
         reward=str(config.reward or ""),
+        fine_tune=str(config.fine_tune or ""),
+        success_at=config.success_at,
+        explore=config.explore,
     )
     specs = nodes(deployment)
+    if config.fine_tune:
+        from robot_rl.cli.deploy_finetune import parts_for, rules_for
+
+        parts = parts_for(config.policy, config.fine_tune, config.task or "", config.steps)
+        rules_for(parts, contract.control_rate)  # what is wrong with it shows here, in one line
     if config.dry_run:
         print(plan_text(contract, spec, specs, config.namespace))
         return

@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from robot_rl.cli.reset_free import Parts
+from robot_rl.cli.reset_free_film import tick
 from robot_rl.cli.reset_free_judge import judge_newest
 from robot_rl.deploy.claim import Claim
+from robot_rl.deploy.supervisor import Order
+from robot_rl.errors import BadInput, RobotRLError
 
 _KEPT = "lock_step"  # folder of what belongs to the learner's saved state: world, supervisor, ledger
 
@@ -29,14 +32,13 @@ class LockStep:
         self.queue, self.ledger, self.world = parts.queue(), parts.ledger(), parts.world()
         self._kept = out / _KEPT
         self._kept.mkdir(exist_ok=True)
-        self.process = parts.learner(self.queue, self.ledger, log)
+        self.process = parts.learner(self.queue, self.ledger, log, saves=False)
         self._judge, self._judging = parts.judge(), parts.judging()
-        self.learner = self.process.learner
+        self.learner, self._film = self.process.learner, parts.film()
         step = self.learner.step
         if step:
             self._go_back(step)
         self.practice = parts.practice(self.world, self.queue, self.ledger, self._file(step, "json"))
-        self.practice.limit = 0  # the learner counts
         task = self.practice.supervisor.state.task
         if step:
             self.world.go_on(self._file(step, "npz"), task)
@@ -47,18 +49,22 @@ class LockStep:
         self._look_at_weights()
 
     def run(self, until: int | None = None, progress: Callable[[int, str], object] | None = None) -> None:
-        """Practise and learn until all steps are done, or at least `until`, then to the end of the try."""
+        """Practise and learn until all steps are done, or to the end of the try at which `until` are."""
         progress = progress or (lambda *_: None)
-        goal = min(until or self.learner.config.steps, self.learner.config.steps)
-        while self.learner.step < goal:
-            order = self.practice.tick()
-            count = self.process.catch_up()
-            if order.ended:
+        while not self.learner.finished:
+            order = tick(self.practice, self._film)
+            progress(self.process.catch_up(), f"version {self.ledger.newest().number}")
+            if order.ended or self.learner.finished:
+                self.between_tries(order)
                 self._look_at_weights()
                 self._save_if_due()
+                if until and self.learner.step >= until:
+                    return
             if order.mode == "wait":
                 self._help(order.help)
-            progress(count, f"try {self.practice.supervisor.state.counts[order.task].tries}")
+
+    def between_tries(self, order: Order) -> None:
+        """Nothing happens to the world between tries; who compares with resets puts them here."""
 
     def close(self) -> None:
         """Free the renderers and the files."""
@@ -73,8 +79,6 @@ class LockStep:
         self.process.hear_verdicts()
 
     def _help(self, asked: str) -> None:
-        from robot_rl.errors import RobotRLError
-
         if self.parts.config.practice.on_help == "wait":
             raise RobotRLError(f"the robot asks for help: {asked} (--practice.on-help reset sets it up anew)")
         supervisor = self.practice.supervisor
@@ -96,6 +100,9 @@ class LockStep:
                 path.unlink()
 
     def _go_back(self, step: int) -> None:
+        for ending in ("npz", "json", "sqlite"):
+            if not self._file(step, ending).exists():
+                raise BadInput(f"{self._file(step, ending)} is missing; start the run in another folder")
         self.queue.rewind(step)
         self.ledger.go_back(self._file(step, "sqlite"))
 

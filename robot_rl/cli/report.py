@@ -36,7 +36,7 @@ def main(config: Config) -> None:
 
     if (config.run / "label.json").exists():
         title, subtitle, sections, seed = _labeling(config)
-    elif any((config.run / name).exists() for name in ("train.jsonl", "online.jsonl")):
+    elif any((config.run / name).exists() for name in ("train.jsonl", "online.jsonl", "queue.sqlite")):
         title, subtitle, sections, seed = run_page(config.run, config.data)
     else:
         raise BadInput(

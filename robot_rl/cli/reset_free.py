@@ -15,6 +15,7 @@ from robot_rl.errors import BadInput
 
 if TYPE_CHECKING:
     from robot_rl.cli.finetune import Config
+    from robot_rl.cli.reset_free_film import Film
     from robot_rl.cli.reset_free_judge import SceneJudge
     from robot_rl.cli.reset_free_world import PairWorld
     from robot_rl.data.replay import Transitions
@@ -65,6 +66,8 @@ class PracticeConfig:
     """By how much mean success over the tasks may fall, chance besides, before weights are taken back."""
     patience: int = 3
     """Bad weights in a row after which the learner itself goes back to the best."""
+    film: bool = True
+    """Keep pictures of the first and the latest tries."""
     scenes: Literal["same", "random"] = "same"
     """Where new weights are judged: things stand as where the robot practises, or anywhere."""
 
@@ -99,21 +102,18 @@ class Parts:
     def world(self) -> PairWorld:
         """The pair to practise in, not set up yet."""
         from robot_rl.cli.finetune import learned_reward
+        from robot_rl.cli.reset_free_success import load_pixel_success
         from robot_rl.cli.reset_free_world import PairWorld
 
         pair, told = make_pair_of(self.tasks), self.config.reward
+        success = load_pixel_success(self.config.practice.success, self.tasks)
         if told in ("true", "success"):
-            return PairWorld(pair, told, success_judge(self.config.practice.success, self.tasks))
+            return PairWorld(pair, told, success)
         rewards = {task: learned_reward(Path(told), pair.env_of(task)) for task in self.tasks}
-        return PairWorld(
-            pair,
-            "learned",
-            success_judge(self.config.practice.success, self.tasks),
-            lambda env: rewards[env.card.name](),
-        )
+        return PairWorld(pair, "learned", success, lambda env: rewards[env.card.name]())
 
-    def rules(self) -> Rules:
-        """The supervisor's rules."""
+    def rules(self, thresholds: Mapping[str, float] | None = None) -> Rules:
+        """The supervisor's rules, with the thresholds of success that are not .5."""
         from robot_rl.deploy.supervisor_rules import Rules
         from robot_rl.specs.tasks import load_task
 
@@ -122,6 +122,7 @@ class Parts:
             self.tasks,
             {card.name: p.time_out or card.episode_length for card in cards},
             cards[0].control_rate,
+            thresholds=dict(thresholds or {}),
             hold=p.hold,
             window=p.window,
             tries=p.tries,
@@ -136,7 +137,7 @@ class Parts:
         from robot_rl.deploy.practice import Practice
         from robot_rl.deploy.supervisor import Supervisor
 
-        loaded = Supervisor.load(supervisor, self.rules())
+        loaded = Supervisor.load(supervisor, self.rules(world.thresholds))
         return Practice(
             world,
             loaded,
@@ -149,7 +150,11 @@ class Parts:
         )
 
     def learner(
-        self, queue: DurableQueue, ledger: WeightsLedger, log: Callable[[Mapping[str, float]], object]
+        self,
+        queue: DurableQueue,
+        ledger: WeightsLedger,
+        log: Callable[[Mapping[str, float]], object],
+        saves: bool = True,
     ) -> LearnerProcess:
         """The learner's side, begun or continued."""
         from robot_rl.cli.finetune import Config as Finetune
@@ -163,7 +168,16 @@ class Parts:
         transitions = offline_data(config, offline) if config.mix else None
         about = {"task": " ".join(self.tasks), "reward": config.reward, "practice": "reset-free"}
         learner = OnlineLearner(self.out, offline, settings, transitions, log, about)
-        return LearnerProcess(learner, queue, ledger, publish_every=p.publish_every, patience=p.patience)
+        return LearnerProcess(
+            learner, queue, ledger, publish_every=p.publish_every, patience=p.patience, saves=saves
+        )
+
+    def film(self) -> Film | None:
+        """Who keeps pictures, where that is asked for."""
+        from robot_rl.cli.reset_free_film import Film
+
+        longest = max(self.rules().time_out.values())
+        return Film(self.out, max(longest // 7, 1)) if self.config.practice.film else None
 
     def judge(self) -> SceneJudge:
         """Who judges weights, in a world of its own."""
@@ -219,13 +233,6 @@ def has_home(task: str) -> bool:
     from robot_rl.specs.tasks import load_task
 
     return load_task(task).environment.startswith("metaworld:")
-
-
-def success_judge(folders: tuple[Path, ...], tasks: tuple[str, str]) -> Any:
-    """Success from pictures, or None for the simulator's own."""
-    if not folders:
-        return None
-    raise BadInput("--practice.success: this version judges success by the simulator alone")
 
 
 def offline_data(config: Config, offline: OfflineRun) -> Transitions:

@@ -121,15 +121,16 @@ def robot(config: Config, stop: Stop) -> None:
 
 def _practise(parts: Parts, practice: Practice, stop: Stop) -> None:
     """Tick at the pace that was asked for; say when the robot stands still, and why."""
+    from robot_rl.cli.reset_free_film import tick
     from robot_rl.cli.reset_free_world import WORLD
 
     config, pace = parts.config.practice, parts.config.practice.pace
     period = 1 / (practice.supervisor.rules.control_rate * pace) if pace else 0.0
-    told, due = "", time.monotonic()
+    film, told, due = parts.film(), "", time.monotonic()
     while not (stop() or practice.finished):
         _wait(parts, practice, due, stop)
         due = max(due + period, time.monotonic() - period)
-        order = practice.tick()
+        order = tick(practice, film)
         why = practice.halted or order.help
         if why != told:
             print(f"robot: {why or 'goes on'}", file=sys.stderr)

@@ -51,7 +51,9 @@ def print_result(parts: Parts) -> None:
 
     ledger = parts.ledger()
     for name, version in (("before", ledger.versions()[0]), ("best", ledger.best())):
-        print(f"{name}: {tally_text(ledger.tally(version.number))} (at step {version.step})")
+        tally = ledger.tally(version.number)
+        told = tally_text({task: tally[task] for task in parts.tasks if task in tally})
+        print(f"{name}: {told} (at step {version.step})")
     state = read_json(parts.out / SUPERVISOR)["state"]
     minutes = (
         (state["steps"] - state["waited"]) / read_json(parts.out / SUPERVISOR)["rules"]["control_rate"] / 60

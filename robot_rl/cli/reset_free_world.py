@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from robot_rl.cli.reset_free_success import QUALITY
 from robot_rl.deploy.practice import Outcome
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import write_atomically
 
 if TYPE_CHECKING:
+    from robot_rl.cli.reset_free_success import PixelSuccess
     from robot_rl.envs.pair import ResetFreePair
     from robot_rl.envs.task_env import TaskEnv
 
 WORLD = "world.npz"
-
-
-class SuccessJudge(Protocol):
-    """Says from a picture how probable it is that a task's goal is reached."""
-
-    def __call__(self, picture: np.ndarray, task: str) -> float:
-        """The probability in [0, 1] for a picture (H, W, 3) uint8."""
 
 
 class PairWorld:
@@ -34,7 +30,7 @@ class PairWorld:
         self,
         pair: ResetFreePair,
         reward: str = "true",
-        success: SuccessJudge | None = None,
+        success: PixelSuccess | None = None,
         learned: Callable[[TaskEnv], float] | None = None,
     ) -> None:
         """Rewards are "true" (the simulator's), "success" (1 where it is reached, else 0), or `learned`.
@@ -45,12 +41,16 @@ class PairWorld:
             raise BadInput(f"reward: must be true, success or learned, not '{reward}'")
         self.pair, self._reward, self._success, self._learned = pair, reward, success, learned
         self._home: Callable[[], np.ndarray] | None = None
-        self.true_success = False  # of the last step, whatever is judged
 
     @property
     def state_names(self) -> tuple[str, ...]:
         """What the simulator measures, in order."""
         return tuple(part.name for part in self.pair.env.card.state)
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """From which probability on a picture shows success, for tasks that are judged by pictures."""
+        return {} if self._success is None else self._success.thresholds
 
     def observe(self) -> np.ndarray:
         """The state (N,) under the present task."""
@@ -60,11 +60,12 @@ class PairWorld:
         """Act for one control period; a learned reward belongs to the frame at which the action is chosen."""
         learned = self._learned(self.pair.env) if self._learned else 0.0
         observation, true, _, _, info = self.pair.step(action)
-        self.true_success = bool(info["success"])
-        success = float(self.true_success)
+        success, truth, threshold = float(info["success"]), bool(info["success"]), 0.5
         if self._success is not None:
-            success = float(self._success(self.pair.render(), self.pair.task))
-        reward = {"true": float(true), "success": float(success >= 0.5), "learned": learned}[self._reward]
+            success = self._success(self.pair.render(), self.pair.task, truth)
+            threshold = self._success.thresholds[self.pair.task]
+        rewards = {"true": float(true), "success": float(success >= threshold), "learned": learned}
+        reward = rewards[self._reward]
         executed = np.asarray(info.get("executed_action", np.clip(action, -1, 1)), np.float32)
         return Outcome(observation["state"], reward, success, executed)
 
@@ -72,6 +73,8 @@ class PairWorld:
         """Change the task; nothing moves."""
         self.pair.switch(task)
         self._home = None
+        if self._success is not None:
+            self._success.begin(task)
 
     def home_action(self) -> np.ndarray | None:
         """The scripted way home, where the family of tasks has one; None once there."""
@@ -88,11 +91,16 @@ class PairWorld:
         content = io.BytesIO()
         np.savez(content, **self.pair.leave())
         write_atomically(path, content.getvalue())
+        if self._success is not None:
+            told = json.dumps(self._success.quality, indent=1).encode()
+            write_atomically(path.with_name(QUALITY), told)
 
     def go_on(self, path: Path, task: str) -> None:
         """Take up a kept world under a task; raises BadInput for a file that is none."""
         self.pair.take_up(read_world(path), task)
         self._home = None
+        if self._success is not None and path.with_name(QUALITY).exists():
+            self._success.quality = json.loads(path.with_name(QUALITY).read_text())
 
 
 def read_world(path: Path) -> Mapping[str, np.ndarray]:

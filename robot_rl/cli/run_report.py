@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from robot_rl.cli.reset_free_report import QUEUE, reset_free_page
 from robot_rl.data.findings import inspect_dataset
 from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
@@ -25,6 +26,8 @@ _NOT_CURVES = {"step", "updates", "updates_per_s", "steps_per_s", "episode"}
 
 def run_page(run: Path, data: Path | None) -> tuple[str, str, list[Section], int]:
     """Title, subtitle, sections and seed of the page on a run of `train` or `finetune`. Raises BadInput."""
+    if (run / QUEUE).exists():
+        return reset_free_page(run, data)
     online = (run / "online.jsonl").exists()
     path = run / ("online.jsonl" if online else "train.jsonl")
     head, *rows = read_lines(path)
@@ -32,7 +35,7 @@ def run_page(run: Path, data: Path | None) -> tuple[str, str, list[Section], int
     sections = [_head(run, head, rows, spec)]
     if online:
         sections.append(_learning(rows))
-    sections += [_curves(rows, "environment step" if online else "update"), *_data(run, data)]
+    sections += [curves_section(rows, "environment step" if online else "update"), *_data(run, data)]
     kind = "Goes on learning in simulation" if online else "Trained on recorded episodes"
     subtitle = f"{kind}: {spec.get('algorithm', 'unknown algorithm')}, {run.resolve().name}."
     title = spec.get("task_text") or spec.get("task") or run.resolve().name
@@ -92,7 +95,7 @@ def _learning(rows: Sequence[dict[str, Any]]) -> Section:
     return Section("Learning", *(blocks or [Text("No evaluation is in the log yet.")]))
 
 
-def _curves(rows: Sequence[dict[str, Any]], xlabel: str) -> Section:
+def curves_section(rows: Sequence[dict[str, Any]], xlabel: str) -> Section:
     """Every number that the log follows."""
     names = dict.fromkeys(
         name

@@ -7,11 +7,13 @@ through numpy otherwise; the encoders of one that sees always through onnxruntim
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from robot_rl.deploy.eyes import Eyes, blank
+from robot_rl.deploy.following import Exploring, Following
 from robot_rl.deploy.interface import StateBuilder, check_fit
 from robot_rl.errors import BadInput
 from robot_rl.policies import image_policy
@@ -32,12 +34,24 @@ class ControlStep:
         self.contract, self.policy, self.version = contract, policy, version
         self.state = StateBuilder(contract, policy.spec.state_names)
         self.eyes = Eyes(contract, policy.spec)
+        self.following = Following(contract, policy.spec)
+
+    def follow(self, text: str) -> None:
+        """Take a supervisor's instruction (`Instruction.to_text`); raises BadInput, and keeps the old one."""
+        self.state.heard(self.following.follow(text))
+
+    def executed(self, actions: Mapping[str, float]) -> None:
+        """Note the action that was executed, name -> value in the policy's units."""
+        self.state.executed(actions)
+        self.following.executed(actions)
 
     def __call__(self, wall: float, now: float) -> dict[str, float]:
         """The wished action, name -> value in the policy's units; times in s, `now` monotonic.
 
-        Raises BadInput if a source is missing, or a camera that the policy sees shows nothing new.
+        Raises BadInput if a source or an instruction is missing, or a camera that it sees shows nothing new.
         """
+        if (instead := self.following.instead()) is not None:
+            return instead
         state, pictures = self.state(), self.eyes(wall, now)
         action = self.policy.act({"state": state, **pictures} if pictures else state)
         return dict(zip(self.policy.spec.action_names, np.asarray(action, np.float64).tolist(), strict=True))
@@ -64,9 +78,14 @@ def _seen(policy: Policy) -> list[tuple]:
     return [(one.camera, one.height, one.width) for one in policy.spec.images]
 
 
-def load_policy(folder: str | Path, runtime: str = "auto") -> Policy:
-    """Load a checkpoint's policy; `runtime` is onnx, numpy or auto (onnx where policy.onnx was exported)."""
+def load_policy(folder: str | Path, runtime: str = "auto", explore: float = 0.0) -> Policy:
+    """Load a checkpoint's policy; `runtime` is onnx, numpy or auto (onnx where policy.onnx was exported).
+
+    `explore` above 0 adds so much of its learner's noise, with numpy.
+    """
     folder = Path(folder)
+    if explore:
+        return Exploring(folder, explore)
     if runtime not in ("auto", "onnx", "numpy"):
         raise BadInput(f"runtime: must be auto, onnx or numpy, not '{runtime}'")
     if load_spec(folder).images:
@@ -87,7 +106,9 @@ def version_of(folder: str | Path) -> str:
         raise BadInput(f"{path} cannot be read ({error.strerror}); give a run's folder") from error
 
 
-def load_swap(run: str | Path, folder: str | Path, runtime: str = "auto") -> tuple[Policy, str]:
+def load_swap(
+    run: str | Path, folder: str | Path, runtime: str = "auto", explore: float = 0.0
+) -> tuple[Policy, str]:
     """Load new weights for a running policy, from inside its run's folder only; raises BadInput.
 
     Symbolic links do not lead out of it, neither the folder's nor its files'. The weights' hash is verified,
@@ -100,7 +121,7 @@ def load_swap(run: str | Path, folder: str | Path, runtime: str = "auto") -> tup
         raise BadInput(
             f"{chosen / SPEC}: weights_hash is empty; only weights that can be verified are swapped"
         )
-    policy = weights if weights.spec.images else load_policy(chosen, runtime)
+    policy = weights if weights.spec.images else load_policy(chosen, runtime, explore)
     if isinstance(policy, OnnxPolicy):
         difference = parity(policy, weights)
         if not difference <= _SAME:

@@ -17,6 +17,7 @@ PACKAGE = "robot_rl_deployment"
 Value = str | int | float | bool
 # family of tasks -> the module that simulates it, and the extra that brings it; others need mujoco alone
 _SIMULATORS = {"metaworld": ("metaworld", "sim"), "robosuite": ("robosuite", "robosuite")}
+_LEARNING = 30.0  # s, for an update and what is saved to end
 _WRITING = 300.0  # s, for the recorder to make the last episode and the dataset
 
 
@@ -29,6 +30,7 @@ class NodeSpec:
     essential: bool = True  # the whole graph ends when it ends
     terminal: bool = False  # it talks to the person at the terminal
     patience: float = 5.0  # s that it may take to end
+    respawn: bool = False  # started anew where it was killed
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class Deployment:
     record: str = ""  # folder to record into
     interface: str = ""  # network interface of a driver of ours; "" lets it choose
     reward: str = ""  # folder of a labeling: its reward model judges what the camera sees
+    fine_tune: str = ""  # folder inside the run's to fine-tune it in, without resets
+    success_at: float | None = None  # reward from which on the reward model's task is done
+    explore: float = 1.0  # noise while it is fine-tuned, in the learner's own standard deviations
 
 
 def nodes(deployment: Deployment) -> list[NodeSpec]:
@@ -60,7 +65,8 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     if contract.simulated:
         task: dict[str, Value] = {"task": deployment.task} if deployment.task else {}
         watched = bool(deployment.record or deployment.reward) or _sees(deployment.policy)
-        simulation = {**common, **task, "seed": deployment.seed, "watched": watched}
+        pair: dict[str, Value] = {"pair": True} if deployment.fine_tune else {}
+        simulation = {**common, **task, **pair, "seed": deployment.seed, "watched": watched}
         found.append(NodeSpec("sim_robot_node", simulation))
     if contract.driver:
         interface: dict[str, Value] = {"interface": deployment.interface} if deployment.interface else {}
@@ -71,10 +77,18 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     if deployment.record:
         found.append(_recorder(deployment, contract, common))
     if deployment.reward:
-        model = {"model": str(Path(deployment.reward).resolve())}
-        found.append(NodeSpec("reward_node", {**common, **model}, essential=False))
-    policy = {"policy": str(Path(deployment.policy).resolve()), "runtime": deployment.runtime}
-    found.append(NodeSpec("policy_node", {**common, **policy, **realtime}))
+        model: dict[str, Value] = {"model": str(Path(deployment.reward).resolve())}
+        model |= {} if deployment.success_at is None else {"threshold": deployment.success_at}
+        found.append(
+            NodeSpec("reward_node", {**common, **model}, essential=False, respawn=bool(deployment.fine_tune))
+        )
+    policy: dict[str, Value] = {"policy": str(Path(deployment.policy).resolve())}
+    acting = {**common, **policy, "runtime": deployment.runtime, **realtime}
+    if deployment.fine_tune:
+        found.append(NodeSpec("policy_node", {**acting, "explore": deployment.explore}, respawn=True))
+        found += _fine_tuning(deployment, contract, {**common, **policy})
+    else:
+        found.append(NodeSpec("policy_node", acting))
     if deployment.trials:
         found.append(NodeSpec("trial_node", _trials(deployment, contract, common)))
     if deployment.view:
@@ -96,6 +110,20 @@ def _recorder(deployment: Deployment, contract: RobotContract, common: dict[str,
         "reward": "topic" if deployment.reward else "sim" if contract.simulated else "",
     }
     return NodeSpec("recorder_node", parameters, essential=False, patience=_WRITING)
+
+
+def _fine_tuning(deployment: Deployment, contract: RobotContract, common: dict[str, Value]) -> list[NodeSpec]:
+    """Who decides what is practised, and who learns from it; both go on where they were killed."""
+    shared = {**common, "out": str(Path(deployment.fine_tune).resolve()), "task": deployment.task}
+    simulated: dict[str, Value] = {}
+    if contract.simulated and not deployment.reward:
+        simulated["simulated"] = True  # it judges itself
+    if contract.simulated and deployment.enable:
+        simulated["auto_enable"] = True
+    return [
+        NodeSpec("supervisor_node", {**shared, **simulated}, respawn=True),
+        NodeSpec("learner_node", shared, respawn=True, patience=_LEARNING),
+    ]
 
 
 def _trials(deployment: Deployment, contract: RobotContract, common: dict[str, Value]) -> dict[str, Value]:
@@ -137,5 +165,26 @@ def _check(deployment: Deployment, contract: RobotContract) -> None:
         )
     if deployment.reward and not contract.cameras:
         raise BadInput(f"reward: '{contract.name}' has no camera, so a reward model sees nothing")
+    if deployment.fine_tune:
+        _check_fine_tuning(deployment, contract)
     if deployment.trials < 0 or (deployment.trials and not deployment.results):
         raise BadInput("trials: must be 0 or more, with a file for the results")
+
+
+def _check_fine_tuning(deployment: Deployment, contract: RobotContract) -> None:
+    need_installed("torch", "train")
+    out, run = Path(deployment.fine_tune).resolve(), Path(deployment.policy).resolve()
+    if not out.is_relative_to(run) or out == run:
+        raise BadInput(
+            f"fine_tune: {deployment.fine_tune} must lie inside the run's folder, {deployment.policy}: new "
+            "weights are taken from there alone"
+        )
+    if deployment.trials:
+        raise BadInput("trials, fine_tune: choose one; trials set the world up anew, fine-tuning never does")
+    if contract.simulated is None and not deployment.reward:
+        raise BadInput(
+            f"reward: to fine-tune '{contract.name}', a reward model must judge what its camera sees; give "
+            "the folder of a labeling, and success_at"
+        )
+    if deployment.reward and deployment.success_at is None:
+        raise BadInput("success_at: give the reward from which on the task is done, to end a try")

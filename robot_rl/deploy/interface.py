@@ -13,6 +13,7 @@ import numpy as np
 from robot_rl.deploy.fields import reader, set_constant, writer
 from robot_rl.errors import BadInput, nearest
 from robot_rl.policies.checkpoint import PolicyDescription
+from robot_rl.policies.conditioning import PREFIX
 from robot_rl.specs.robot_contract import Command, RobotContract, Source
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -162,6 +163,8 @@ def _images(contract: RobotContract, spec: PolicyDescription) -> str:
 def _state(contract: RobotContract, spec: PolicyDescription) -> str:
     parts = contract.state_parts()
     for name, unit in zip(spec.state_names, spec.state_units, strict=True):
+        if name.startswith(PREFIX):  # said by the supervisor's instruction
+            continue
         if name not in parts:
             return f"no source gives the state part '{name}'.{nearest(name, parts)}"
         if name not in contract.previous_action and unit and unit != parts[name]:

@@ -66,22 +66,38 @@ class Processes:
         if self._log:
             self._log.mkdir(parents=True, exist_ok=True)
         for spec in self._specs:
-            line = command(spec, self._namespace, Path(self._folder.name))
-            quiet = self._log is not None and not spec.terminal
-            out = (self._log / f"{spec.executable}.log").open("wb") if quiet else None
-            # A session of their own: the terminal's Ctrl-C must reach us alone, for the order of the end.
-            self.children[spec.executable] = subprocess.Popen(
-                line, env=dict(self._env), stdout=out, stderr=subprocess.STDOUT if out else None,
-                stdin=None if spec.terminal else subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
-            if out:
-                out.close()
+            self._start(spec, "wb")
         return self
+
+    def _start(self, spec: NodeSpec, mode: str) -> None:
+        line = command(spec, self._namespace, Path(self._folder.name))
+        quiet = self._log is not None and not spec.terminal
+        out = (self._log / f"{spec.executable}.log").open(mode) if quiet else None
+        # A session of their own: the terminal's Ctrl-C must reach us alone, for the order of the end.
+        self.children[spec.executable] = subprocess.Popen(
+            line, env=dict(self._env), stdout=out, stderr=subprocess.STDOUT if out else None,
+            stdin=None if spec.terminal else subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        if out:
+            out.close()
+
+    def restart(self) -> list[str]:
+        """Start those anew that were killed by a signal, where they may be; returns their names."""
+        killed = [spec for spec in self._specs if spec.respawn and self._killed(spec.executable)]
+        for spec in killed:
+            self._start(spec, "ab")
+        return [spec.executable for spec in killed]
+
+    def _killed(self, name: str) -> bool:
+        status = self.children[name].poll()
+        return status is not None and status < 0
 
     def wait(self, tick: Callable[[], bool] = lambda: True) -> int:
         """Wait until an essential node ends, or `tick` says False; returns the ended one's status, or 0."""
         essential = {spec.executable for spec in self._specs if spec.essential}
         while tick():
+            for name in self.restart():
+                print(f"{name} was killed; it is started anew", file=sys.stderr, flush=True)
             for name, child in self.children.items():
                 if child.poll() is not None and name in essential:
                     return self._ended(name, child.returncode)

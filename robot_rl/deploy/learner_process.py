@@ -36,13 +36,15 @@ class LearnerProcess:
         *,
         publish_every: int = 1000,
         patience: int = 3,
+        saves: bool = True,
     ) -> None:
         """New weights come every `publish_every` transitions.
 
-        After `patience` bad ones in a row the learner itself goes back to the best.
+        After `patience` bad ones in a row the learner itself goes back to the best. Without `saves`, whoever
+        drives it saves the learner, with what belongs to the same moment.
         """
         self.learner, self.queue, self.ledger = learner, queue, ledger
-        self._every, self._patience = publish_every, patience
+        self._every, self._patience, self._saves = publish_every, patience, saves
         self._told = max((int(row["version"]) for row in learner.rows() if "version" in row), default=0)
         self._rejected = {v.number for v in ledger.versions() if v.status == "rejected"}
         if ledger.newest() is None:
@@ -60,7 +62,8 @@ class LearnerProcess:
         due = self.learner.step - newest.step >= self._every
         if due or (self.finished and newest.step < self.learner.step):
             self.publish()
-        self.learner.save_if_due()
+        if self._saves:
+            self.learner.save_if_due()
 
     def catch_up(self, limit: int = _READ) -> int:
         """Learn from what is new in the queue, at most `limit` transitions; returns how many."""

@@ -84,6 +84,11 @@ class Practice:
         self._follow(self.supervisor.resume())
 
     @property
+    def episode(self) -> int:
+        """Number of the try that runs or ended last; -1 before the first."""
+        return self._episode
+
+    @property
     def finished(self) -> bool:
         """Whether the queue holds as many transitions as were asked for."""
         return bool(self.limit) and self._pending is None and self.queue.count() >= self.limit

@@ -44,6 +44,9 @@ ARGUMENTS: Mapping[str, tuple[str, list[str] | None]] = {
     "realtime": ("Guard and policy at real-time priority, where permitted.", ["true", "false"]),
     "record": ("Folder to record into: a dataset and raw bags.", None),
     "reward": ("Folder of a labeling whose reward model judges what the camera sees.", None),
+    "success_at": ("Reward from which on the task is done, to end a try.", None),
+    "fine_tune": ("Folder inside the run's to fine-tune it in, without resets.", None),
+    "explore": ("Noise while it is fine-tuned, in the learner's own standard deviations.", None),
     "interface": ("Network interface of a driver of ours; empty lets it choose.", None),
     "namespace": ("ROS namespace of all nodes and topics.", None),
 }
@@ -82,16 +85,22 @@ def deployment_of(asked: Mapping[str, str]) -> Deployment:
         if not file:
             raise BadInput("contract_file: with robot:=file, give the path of a contract")
         values["robot"] = str(Path(file).resolve())
-    for name, kind in (("seed", int), ("trials", int)):
+    for name, kind in (("seed", int), ("trials", int), ("explore", float), ("success_at", float)):
         if name in values:
-            try:
-                values[name] = kind(values[name])
-            except ValueError:
-                raise BadInput(f"{name}: must be a whole number, not '{values[name]}'") from None
+            values[name] = _number(name, kind, values[name])
     for name in {"enable", "realtime"} & set(values):
         values[name] = values[name] == "true"
     known = {field.name for field in fields(Deployment)}
     return Deployment(**{name: value for name, value in values.items() if name in known})
+
+
+def _number(name: str, kind: type, text: str) -> float | None:
+    """A number from an argument's text, None where it is empty; raises BadInput naming the argument."""
+    try:
+        return kind(text) if text else None
+    except ValueError:
+        told = "a whole number" if kind is int else "a number"
+        raise BadInput(f"{name}: must be {told}, not '{text}'") from None
 
 
 def _added(env: Mapping[str, str]) -> dict[str, str]:
@@ -100,7 +109,7 @@ def _added(env: Mapping[str, str]) -> dict[str, str]:
 
 def _action(spec: NodeSpec, namespace: str) -> Any:
     """A launch_ros Node where the package was built with colcon, else the same command as a process."""
-    ending = [Shutdown(reason=f"{spec.executable} ended")] if spec.essential else None
+    ending = _ending(spec, namespace)
     patience = str(spec.patience)  # s after Ctrl-C before launch insists: a recording has to be finished
     try:
         get_package_prefix(PACKAGE)
@@ -118,3 +127,17 @@ def _action(spec: NodeSpec, namespace: str) -> Any:
         on_exit=ending,
         sigterm_timeout=patience,
     )
+
+
+def _ending(spec: NodeSpec, namespace: str) -> Any:
+    """What follows a node's end: nothing, the end of all, or, where it was killed, the same node anew."""
+    all_ends = [Shutdown(reason=f"{spec.executable} ended")] if spec.essential else None
+    if not spec.respawn:
+        return all_ends
+
+    def after(event: Any, context: Any) -> list[Any] | None:
+        if context.is_shutdown:
+            return None
+        return [_action(spec, namespace)] if event.returncode < 0 else all_ends
+
+    return after

@@ -150,7 +150,7 @@ class Supervisor:
         s.step += 1
         s.own += not seen.intervention
         s.counts[s.task].steps += 1
-        reached = seen.success >= rules.threshold
+        reached = rules.reached(s.task, seen.success)
         s.reached = s.reached + 1 if reached else 0
         s.first_steps_reached = s.first_steps_reached and reached
         self._note_progress(seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from robot_rl.errors import BadInput
@@ -22,6 +22,7 @@ class Rules:
     time_out: Mapping[str, int]  # control steps of a try, for each task
     control_rate: float  # Hz
     threshold: float = 0.5  # of the probability of success
+    thresholds: Mapping[str, float] = field(default_factory=dict)  # … for tasks that have their own
     hold: int = 3  # steps in a row over the threshold that count as success
     window: int = 0  # steps without progress that end a try as stuck; 0: never
     least_progress: float = 1e-3  # by which progress must rise, in its own unit
@@ -42,14 +43,19 @@ class Rules:
         for name, value in values.items():
             if value < least[name]:
                 raise BadInput(f"{name} must be at least {least[name]}, not {value}")
-        if not 0 < self.threshold <= 1:
-            raise BadInput(f"threshold is a probability above 0, at most 1, not {self.threshold}")
+        for threshold in (self.threshold, *self.thresholds.values()):
+            if not 0 < threshold <= 1:
+                raise BadInput(f"threshold is a probability above 0, at most 1, not {threshold}")
         if self.control_rate <= 0:
             raise BadInput(f"control_rate must be above 0 Hz, not {self.control_rate}")
 
     def other(self, task: str) -> str:
         """The task that undoes `task`."""
         return self.tasks[1] if task == self.tasks[0] else self.tasks[0]
+
+    def reached(self, task: str, success: float) -> bool:
+        """Whether a probability of success counts as success for this step."""
+        return success >= self.thresholds.get(task, self.threshold)
 
     def call(self, task: str, why: str) -> str:
         """What a person is asked, in one line."""

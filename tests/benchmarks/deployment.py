@@ -1,14 +1,17 @@
 """Latency of a deployed policy over real DDS: observation to command, missed ticks, processor time, swaps.
 
-Run by `make bench NAME=deployment`; about 3.5 minutes. 50 Hz, a 640x480 camera at 30 Hz, two hidden layers of
+Run by `make bench NAME=deployment`; about 5 minutes. 50 Hz, a 640x480 camera at 30 Hz, two hidden layers of
 256. First with idle cores, then with a busy process on each, then the same with guard and policy at real-time
-priority; weights are exchanged every three seconds throughout.
+priority; weights are exchanged every three seconds throughout. At last a walking policy's return over ROS
+beside that in the plain environment, with idle cores.
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -21,11 +24,14 @@ import numpy as np
 
 from robot_rl.deploy.graph import Deployment, nodes
 from robot_rl.deploy.launcher import Processes, environment
+from robot_rl.envs.rollout import evaluate
+from robot_rl.specs.tasks import load_task
 from tests.benchmarks._robot import RATE, BenchRobot, checkpoint, contract, cpu_seconds
 from tests.benchmarks._rows import Row, report
 
 SECONDS, SWAP_EVERY, DOMAIN = 60.0, 3.0, 91
 SLOPE = 0.5
+WALK, WALKS = Path(__file__).resolve().parents[1] / "ros" / "walk", range(700, 706)
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,25 @@ def rows_of(name: str, phase: Phase, idle: bool) -> list[Row]:
     ]  # fmt: skip
 
 
+def walked() -> Row:
+    """Return of the walking policy tests/ros/walk over ROS, as a share of that in the plain environment."""
+    folder = Path(tempfile.mkdtemp(prefix="robot_rl_bench_"))
+    run, results = shutil.copytree(WALK, folder / "run"), folder / "trials.json"
+    deployment = Deployment("sim_go2", str(run), seed=WALKS[0], trials=len(WALKS), results=str(results))
+    env = environment(local=True, images=True) | {"ROS_DOMAIN_ID": str(DOMAIN)}
+    with Processes(nodes(deployment), "", env, folder / "logs") as processes:
+        processes.wait()
+    episodes = json.loads(results.read_text())["episodes"]
+    plain = evaluate(load_task("go2_walk"), run, WALKS)
+    share = sum(row["return"] for row in episodes) / plain.returns.sum()
+    late = sum(row["late"] for row in episodes) / sum(row["steps"] for row in episodes)
+    note = (
+        f"{len(WALKS)} episodes of 10 s; success {sum(row['success'] for row in episodes)} over ROS, "
+        f"{plain.success.sum()} in the plain environment; {late:.1%} of the commands came late"
+    )
+    return Row.of("walk_return_share", float(share), "", (">=", 0.95), note)
+
+
 def main() -> None:
     """Measure both phases and write the rows."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
@@ -119,6 +144,8 @@ def main() -> None:
         robot.close()
     for process in busy:
         process.kill()
+        process.join()
+    found.append(walked())
     report("deployment", found)
 
 

@@ -15,6 +15,7 @@ import rclpy
 import yaml
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
@@ -26,6 +27,8 @@ from robot_rl.specs.robot_contract import RobotContract
 # Each test speaks in a domain of its own, so that tests side by side do not hear one another.
 _DOMAINS = itertools.count(100 + os.getpid() % 100)
 PATIENCE = 30.0  # s
+# Who comes later still hears the last message.
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def domain() -> int:

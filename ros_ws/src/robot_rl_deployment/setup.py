@@ -12,6 +12,8 @@ NODES = (
     "trial_node",
     "monitor_node",
     "go2_driver_node",
+    "supervisor_node",
+    "learner_node",
 )
 
 setup(

@@ -33,6 +33,7 @@ _PRIORITY = 20  # below the kernel's own threads for interrupts
 
 WISH, EXECUTED = "policy/wish", "guard/executed"  # JointState: action names, values in the policy's units
 NEW_WEIGHTS, STATE = "policy/new_weights", "guard/state"  # String
+INSTRUCTION, FOLLOWED = "task/instruction", "policy/instruction"  # String: asked, and followed
 
 
 def message_class(name: str) -> type:

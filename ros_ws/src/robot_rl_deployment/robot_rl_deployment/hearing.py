@@ -83,4 +83,4 @@ class Senses:
         self._step.eyes.saw(name, message, stamp, common.wall(self._node), time.monotonic())
 
     def _executed(self, message: JointState) -> None:
-        self._step.state.executed(dict(zip(message.name, message.position, strict=False)))
+        self._step.executed(dict(zip(message.name, message.position, strict=False)))

@@ -1,13 +1,15 @@
-"""Publishes a guard's decisions: command topics, the stop topic, and what was executed as an action."""
+"""Messages that go out: a guard's decisions on command and stop topics and as an action, and pictures."""
 
 from __future__ import annotations
 
+import array
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 from rclpy.duration import Duration
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool
 
 from robot_rl.deploy.guard import Output
@@ -16,6 +18,15 @@ from robot_rl.specs.robot_contract import Command, RobotContract
 from robot_rl_deployment.common import EXECUTED, RELIABLE, action_message, message_class
 
 _FLUSH = 0.2  # s
+
+
+def image_message(picture: np.ndarray, frame: str, stamp: Any) -> Image:
+    """An image message of a picture (H, W, 3) uint8."""
+    height, width = picture.shape[:2]
+    message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
+    message.header.stamp, message.header.frame_id = stamp, frame
+    message.data = array.array("B", picture.tobytes())  # a list would be copied element by element
+    return message
 
 
 def empty(command: Command) -> Callable[[], Any]:

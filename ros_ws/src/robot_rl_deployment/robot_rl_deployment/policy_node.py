@@ -31,13 +31,15 @@ class PolicyNode(LifecycleNode):
         self.contract = common.contract_of(self)
         common.prioritise(self)
         self._run = common.parameter(self, "policy", "")
-        self._runtime = common.parameter(self, "runtime", "auto")
-        self._step = ControlStep(self.contract, load_policy(self._run, self._runtime), version_of(self._run))
+        self._how = common.parameter(self, "runtime", "auto"), common.parameter(self, "explore", 0.0)
+        self._step = ControlStep(self.contract, load_policy(self._run, *self._how), version_of(self._run))
         self._next: tuple | None = None  # (policy, version), ready to be exchanged at the next tick
         self._swaps, self._refused, self._silent = 0, "", ""  # why new weights, why no wish
         self._ticks, self._pace, self._timer = Ticks(self.contract.period), Pace(self.contract), None
         self._senses = Senses(self, self._step, self._heard)
         self.create_subscription(String, common.NEW_WEIGHTS, self._new_weights, common.RELIABLE)
+        self.create_subscription(String, common.INSTRUCTION, self._instructed, common.LATCHED)
+        self._follows = self.create_publisher(String, common.FOLLOWED, common.LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(1.0, self._diagnose)
         if common.parameter(self, "auto_activate", True):
@@ -94,13 +96,20 @@ class PolicyNode(LifecycleNode):
         self._wishes.publish(common.action_message(self, wish, self._step.version))
         self._ticks.note(began, time.monotonic())
 
+    def _instructed(self, message: String) -> None:
+        try:
+            self._step.follow(message.data)
+            self._follows.publish(message)  # from the next wish on
+        except BadInput as error:
+            self.get_logger().error(f"instruction: {error}", throttle_duration_sec=1.0)
+
     def _new_weights(self, message: String) -> None:
         """Load beside the control loop; a folder that cannot be used leaves the old policy running."""
         threading.Thread(target=self._load, args=(message.data,), daemon=True).start()
 
     def _load(self, folder: str) -> None:
         try:
-            self._next = load_swap(self._run, folder, self._runtime)
+            self._next = load_swap(self._run, folder, *self._how)
         except BadInput as error:
             self._refuse(error)
 

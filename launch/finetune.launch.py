@@ -1,0 +1,26 @@
+"""Practice without resets: ros2 launch robot_rl_bringup finetune.launch.py policy:=RUN fine_tune:=RUN/x"""
+
+from robot_rl.deploy.ros_launch import description
+
+
+def generate_launch_description():
+    """Guard, policy, supervisor and learner; by default a simulated robot that moves at once."""
+    return description(
+        {
+            "robot": "sim_drawer",
+            "policy": None,
+            "fine_tune": None,
+            "task": "",
+            "reward": "",
+            "success_at": "",
+            "explore": "1.0",
+            "contract_file": "",
+            "runtime": "auto",
+            "seed": "0",
+            "enable": "true",
+            "realtime": "false",
+            "record": "",
+            "interface": "",
+            "namespace": "",
+        }
+    )

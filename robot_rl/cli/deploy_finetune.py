@@ -1,0 +1,62 @@
+"""The parts of a fine-tuning behind topics, for the nodes that learn and supervise: one config for both.
+
+The folder's config.yaml is that of `robot-rl finetune`; whoever comes first writes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from robot_rl.cli.common import load_config, save_config
+from robot_rl.cli.finetune import Config
+from robot_rl.cli.reset_free import Parts
+from robot_rl.deploy.supervisor_rules import Rules
+from robot_rl.errors import BadInput
+from robot_rl.policies.checkpoint import load_spec
+from robot_rl.policies.conditioning import tasks_of
+from robot_rl.specs.tasks import load_task, task_names
+
+
+def parts_for(run: Path, out: Path, task: str = "", steps: int | None = None) -> Parts:
+    """The fine-tuning of a run of two tasks in a folder, begun or continued; raises BadInput.
+
+    `steps` asks for so many, also where it is continued.
+    """
+    spec = load_spec(run)
+    path = out / "config.yaml"
+    config = load_config(Config, path) if path.exists() else Config(run=run, reset_free=True)
+    config = replace(config, run=run, out=out, task=task or config.task, steps=steps or config.steps)
+    pair = pair_of(spec.state_names, config.task or spec.task, str(run))
+    if steps or not path.exists():
+        save_config(config, path)
+    return Parts(config, out, spec, pair)
+
+
+def pair_of(state_names: tuple[str, ...], forward: str, where: str) -> tuple[str, str]:
+    """A task and the one that undoes it, of those that a policy knows; raises BadInput."""
+    known = tasks_of(state_names)
+    if forward not in known:
+        raise BadInput(
+            f"{where}: was trained for {', '.join(known) or 'one task'}; fine-tuning needs one policy for a "
+            f"task and its reverse, {forward} among them (robot-rl train FORWARD BACKWARD --by-task)"
+        )
+    backward = load_task(forward).reverse_task if forward in task_names() else None
+    if backward is None and len(known) == 2:
+        backward = next(task for task in known if task != forward)
+    if backward not in known:
+        raise BadInput(f"{where}: nothing among {', '.join(known)} undoes {forward}")
+    return forward, backward
+
+
+def rules_for(parts: Parts, control_rate: float) -> Rules:
+    """The supervisor's rules on a robot, which has no scripted way home; raises BadInput."""
+    p, time_out = parts.config.practice, {}
+    for task in parts.tasks:
+        if p.time_out is None and task not in task_names():
+            raise BadInput(f"practice.time_out: {task} has no task card; say how many steps a try takes")
+        time_out[task] = p.time_out or load_task(task).episode_length
+    return Rules(
+        parts.tasks, time_out, control_rate, hold=p.hold, window=p.window, tries=p.tries,
+        perturbations=p.perturbations,
+    )  # fmt: skip
