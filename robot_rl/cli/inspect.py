@@ -126,8 +126,12 @@ def _overview(ds: Dataset) -> list[str]:
         "further": ", ".join(f"{name} ({len(parts)},)" for name, parts in info.vectors.items()),
         "reward": _reward(ds),
         "success": _success(ds),
-        "labels": ", ".join(info.labels),
+        "labels": ", ".join(name for name in info.labels if name not in info.clocks),
     }
+    if info.clocks:
+        facts["clocks"] = ", ".join(info.clocks)
+    if info.placeholders:
+        facts["absent"] = f"{' and '.join(info.placeholders)}: a zero stands in for each"
     width = max(map(len, facts)) + 1
     return [f"{name + ':':{width}} {value or '(none)'}" for name, value in facts.items()]
 

@@ -36,6 +36,17 @@ class DatasetInfo:
     provenance: Mapping[str, Any] | None  # of a relabeled version
     features: Mapping[str, Mapping[str, Any]]  # as in meta/info.json
 
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """Fields that the source did not have, "state" or "action": zeros are in their place."""
+        told = self.metadata.get("placeholders")
+        return tuple(map(str, told)) if isinstance(told, list | tuple) else ()
+
+    @property
+    def clocks(self) -> tuple[str, ...]:
+        """Labels that hold the source's own time stamps."""
+        return tuple(name for name in self.labels if layout.is_clock(name))
+
 
 def check_is_dataset(root: Path) -> None:
     """Raise BadInput unless `root` holds a finished dataset; tell an unfinished one apart."""

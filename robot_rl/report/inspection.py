@@ -10,6 +10,7 @@ import numpy as np
 
 from robot_rl import __version__
 from robot_rl.data.findings import Finding, Inspection, counted
+from robot_rl.data.info import DatasetInfo
 from robot_rl.data.store import Dataset
 from robot_rl.report.dataset_figures import channel_histograms, episode_overview, step_times
 from robot_rl.report.episodes import CHANNELS, camera_of, choose, drawings, findings_of
@@ -65,15 +66,23 @@ def overview_section(dataset: Dataset, inspection: Inspection) -> Section:
         *_success(dataset),
         KeyFigure(str(len(inspection.findings)), "findings", counts),
     ]
+    labels = [name for name in info.labels if name not in info.clocks]
     facts = [
         ["robot", info.robot_type],
-        ["state", f"{len(info.state_names)} parts"],
-        ["action", f"{len(info.action_names)} parts"],
+        ["state", _size(info, "state", info.state_names)],
+        ["action", _size(info, "action", info.action_names)],
         *(["camera", f"{name}, {h}x{w} pixels"] for name, (h, w) in info.cameras.items()),
         *(["further", f"{name}, {len(parts)} parts"] for name, parts in info.vectors.items()),
-        *([["labels", ", ".join(info.labels)]] if info.labels else []),
+        *([["labels", ", ".join(labels)]] if labels else []),
+        *([["clocks", ", ".join(info.clocks)]] if info.clocks else []),
     ]
     return Section("", KeyFigures(items), Table(["Part", "What it is"], facts, align="ll"))
+
+
+def _size(info: DatasetInfo, field: str, names: Sequence[str]) -> str:
+    if field in info.placeholders:
+        return "not in the source; a zero stands in"
+    return f"{len(names)} part{'s' if len(names) > 1 else ''}"
 
 
 def _success(dataset: Dataset) -> list[KeyFigure]:

@@ -24,13 +24,20 @@ def check_agreement(datasets: Sequence[Dataset]) -> None:
                 _same(first, other, name, ours, theirs)
 
 
+def lone_clocks(datasets: Sequence[Dataset]) -> tuple[str, ...]:
+    """Columns of time stamps that only some of the sources had; merged datasets go without them."""
+    found = dict.fromkeys(name for dataset in datasets for name in dataset.info.clocks)
+    return tuple(name for name in found if any(name not in dataset.info.features for dataset in datasets))
+
+
 def _features(first: Dataset, other: Dataset) -> None:
     ours, theirs = first.info.features, other.info.features
-    for name in sorted({*ours, *theirs}):
+    for name in sorted({*ours, *theirs} - set(lone_clocks([first, other]))):
         if (name in ours) != (name in theirs):
             have, lack = (first, other) if name in ours else (other, first)
             raise BadInput(
-                f"'{name}': {have.root} has this field and {lack.root} has not; merged datasets need the same"
+                f"'{name}': {have.root} has this field and {lack.root} has not; merged datasets need the "
+                "same: import both in the same way"
             )
         for part in ("dtype", "shape", "names"):
             _same(first, other, f"{name}: {part}", _plain(ours[name], part), _plain(theirs[name], part))
@@ -46,6 +53,7 @@ def _same(first: Dataset, other: Dataset, name: str, ours: Any, theirs: Any) -> 
     if ours != theirs:
         raise BadInput(
             f"'{name}' is {ours!r} in {first.root}, but {theirs!r} in {other.root}; they must agree"
+            + (": bring one to the rate of the other (edit ... resample)" if name == "fps" else "")
         )
 
 

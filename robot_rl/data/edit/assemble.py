@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from robot_rl.data import layout
 from robot_rl.data.checksums import write_checksums
-from robot_rl.data.edit.agree import check_agreement, common_metadata
+from robot_rl.data.edit.agree import check_agreement, common_metadata, lone_clocks
 from robot_rl.data.edit.episode_rows import episode_rows, extra_rows, stats_of
 from robot_rl.data.extras import DatasetExtra, write_dataset_extra
 from robot_rl.data.images import VideoCamera
@@ -33,6 +33,7 @@ class Part:
     chosen: np.ndarray  # (C,) int64 episodes of the source, ascending
     first: int  # the new number of the first of them
     start: int  # the new number of its first frame
+    lost: tuple[str, ...] = ()  # columns that do not go along
 
     @cached_property
     def new_episode(self) -> np.ndarray:
@@ -55,7 +56,8 @@ def assemble(
 ) -> Dataset:
     """Write the chosen episodes of the datasets, one behind the other, to the new folder `path`.
 
-    Columns, labels, extras and statistics go along as they are; video files are linked whole. `record` (the
+    Columns, labels, extras and statistics go along as they are, but for time stamps that only some sources
+    had; video files are linked whole. `record` (the
     operation and its arguments) is kept in meta/robot_rl.json beside each source's hash and the episodes'
     numbers in it. Raises BadInput where fields do not agree, a file is missing or `path` is in use.
     """
@@ -78,11 +80,12 @@ def assemble(
 
 def _lay_out(parts: Sequence[tuple[Dataset, Sequence[int]]]) -> list[Part]:
     laid, first, start = [], 0, 0
+    lost = lone_clocks([dataset for dataset, _ in parts])
     for dataset, episodes in parts:
         chosen = np.array(sorted(set(episodes)), np.int64)
         if len(chosen) and not 0 <= chosen[0] <= chosen[-1] < len(dataset):
             raise BadInput(f"episodes: {dataset.root} has episodes 0 to {len(dataset) - 1}, not {chosen[-1]}")
-        laid.append(Part(dataset, chosen, first, start))
+        laid.append(Part(dataset, chosen, first, start, lost))
         first, start = first + len(chosen), start + int(dataset.lengths[chosen].sum())
     if first == 0:
         raise BadInput("episodes: none is left; a dataset needs at least one")
@@ -92,6 +95,9 @@ def _lay_out(parts: Sequence[tuple[Dataset, Sequence[int]]]) -> list[Part]:
 def _write(parts: Sequence[Part], root: Path, record: dict[str, Any]) -> None:
     tasks = _tasks(parts)
     rows = [row for part in parts for row in episode_rows(part.dataset, part.chosen, part.first, part.start)]
+    for row in rows:
+        for key in [key for key in row if key.startswith("stats/") and key.split("/")[1] in parts[0].lost]:
+            del row[key]
     _write_data(parts, rows, tasks, root)
     _link_videos(parts, rows, root)
     write_table(rows_to_table(rows), root / layout.EPISODES_PATH.format(chunk_index=0, file_index=0))
@@ -100,7 +106,8 @@ def _write(parts: Sequence[Part], root: Path, record: dict[str, Any]) -> None:
     if extras is not None:
         write_table(extras, root / layout.OWN_TABLE)
     write_dataset_extra(_extra(parts, record), root / layout.OWN_JSON)
-    layout.write_json(stats_of([(part.dataset, part.chosen) for part in parts], rows), root / layout.STATS)
+    stats = stats_of([(part.dataset, part.chosen) for part in parts], rows, parts[0].lost)
+    layout.write_json(stats, root / layout.STATS)
     layout.write_json(_info(parts, rows, len(tasks)), root / layout.INFO)
 
 
@@ -171,6 +178,7 @@ def _renumbered(part: Part, table: pa.Table, tasks: Sequence[str]) -> tuple[pa.T
     old = dataset.episode_index[frames]
     kept = part.new_episode[old] >= 0
     table, frames, old = table.filter(pa.array(kept)), frames[kept], old[kept]
+    table = table.drop_columns([name for name in part.lost if name in table.column_names])
     number = {text: i for i, text in enumerate(tasks)}
     task = [number[dataset.tasks[i]] for i in table.column("task_index").to_pylist()]
     columns = {
@@ -211,6 +219,7 @@ def _info(parts: Sequence[Part], rows: Sequence[Mapping[str, Any]], tasks: int) 
     videos = any(feature.get("dtype") == "video" for feature in raw["features"].values())
     return {
         **raw,
+        "features": {n: f for n, f in raw["features"].items() if n not in parts[0].lost},
         "total_episodes": len(rows),
         "total_frames": sum(row["length"] for row in rows),
         "total_tasks": tasks,

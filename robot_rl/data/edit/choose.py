@@ -49,13 +49,15 @@ def _masks(dataset: Dataset, criteria: Criteria) -> dict[str, np.ndarray]:
         masks["episodes"] = np.isin(np.arange(len(dataset)), list(criteria.episodes))
     if criteria.success is not None:
         if not dataset.info.has_success:
-            raise BadInput(f"success: {dataset.root} has no column '{layout.SUCCESS}'")
+            raise BadInput(
+                f"success: {dataset.root} has no column '{layout.SUCCESS}'; choose by another criterion"
+            )
         reached = np.logical_or.reduceat(dataset.column(layout.SUCCESS), dataset.starts)
         masks["success"] = reached == criteria.success
     _bounds(masks, "steps", dataset.lengths, criteria.min_steps, criteria.max_steps)
     if criteria.min_return is not None or criteria.max_return is not None:
         if not dataset.info.has_rewards:
-            raise BadInput(f"return: {dataset.root} has no column '{layout.REWARD}'")
+            raise BadInput(f"return: {dataset.root} has no column '{layout.REWARD}'; label it first")
         rewards = dataset.column(layout.REWARD, finite=False).astype(np.float64)
         returns = np.add.reduceat(rewards, dataset.starts)
         _bounds(masks, "return", returns, criteria.min_return, criteria.max_return)

@@ -35,14 +35,20 @@ def episode_rows(dataset: Dataset, chosen: np.ndarray, first: int, start: int) -
     return rows
 
 
-def stats_of(parts: Sequence[tuple[Dataset, np.ndarray]], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def stats_of(
+    parts: Sequence[tuple[Dataset, np.ndarray]], rows: Sequence[dict[str, Any]], without: Sequence[str] = ()
+) -> dict[str, Any]:
     """meta/stats.json: from the rows where all have statistics of a column, else from its numbers."""
     names = {key.split("/")[1] for row in rows for key in row if key.startswith("stats/")}
     whole = [n for n in names if all(row.get(f"stats/{n}/{p}") is not None for row in rows for p in _PARTS)]
     keep = [{k: v for k, v in row.items() if k.split("/")[1:2] and k.split("/")[1] in whole} for row in rows]
     found = dict(total_stats(keep)) if whole else {}
     for name, feature in parts[0][0].info.features.items():
-        if name not in found and feature.get("dtype") not in ("video", "image", "string"):
+        if (
+            name not in found
+            and name not in without
+            and feature.get("dtype") not in ("video", "image", "string")
+        ):
             found[name] = merge_stats([_column(dataset, name, chosen) for dataset, chosen in parts])
     return found
 

@@ -64,7 +64,7 @@ class Inspection:
 def inspect_dataset(dataset: Dataset, pictures: int | Sequence[int] = PICTURE_EPISODES) -> Inspection:
     """Check the numbers of all episodes, and the pictures of so many of them or of those with the numbers."""
     signals, stamps, numbers = read_signals(dataset)
-    found = find(signals, dataset.info.fps)
+    found = find(signals, dataset.info.fps, dataset.info.placeholders)
     for one in stamps:
         found += times.time_stamps(one, dataset.info.fps)
     if numbers is not None:
@@ -83,19 +83,27 @@ def counted(findings: Sequence[Finding]) -> str:
     return ", ".join(f"{n} {level}{'s' if n > 1 else ''}" for level, n in counts if n) or "none"
 
 
-def find(signals: dict[str, Signal], fps: float) -> list[Finding]:
-    """All checks of numbers alone, on fields by name; "state" and "action" (Hz) among them."""
+def find(signals: dict[str, Signal], fps: float, absent: Sequence[str] = ()) -> list[Finding]:
+    """All checks of numbers alone, on fields by name; "state" and "action" (Hz) among them.
+
+    `absent` are fields that the source did not have, in whose place are zeros.
+    """
     found: list[Finding] = []
-    for signal in signals.values():
-        found += values.not_finite(signal)
-        found += values.constant(signal)
+    for name, signal in signals.items():
+        if name not in absent:
+            found += values.not_finite(signal)
+            found += values.constant(signal)
     for name, other in (("state", "action"), ("action", "state")):
-        found += values.stuck(signals[name], signals[other], fps)
-        found += values.clipped(signals[name])
-        found += units.wrong_units(signals[name])
-    found += lag.lag(signals["state"], signals["action"], fps)
-    found += values.still(signals["state"])
-    return found + values.duplicated([signals["state"], signals["action"]])
+        if name not in absent:
+            found += values.stuck(signals[name], signals[other], fps)
+            found += values.clipped(signals[name])
+            found += units.wrong_units(signals[name])
+    present = [signals[name] for name in ("state", "action") if name not in absent]
+    if len(present) == 2:
+        found += lag.lag(signals["state"], signals["action"], fps)
+    if "state" not in absent:
+        found += values.still(signals["state"])
+    return found + (values.duplicated(present) if present else [])
 
 
 def _spread(total: int, count: int) -> list[int]:

@@ -185,3 +185,19 @@ def test_what_cannot_be_learned_from_can_be_left_out(tiny_dataset: Dataset, tmp_
     broken = Dataset.open(tiny_dataset.root)
     new = assemble([(broken, [0, 1, 3])], tmp_path / "new", {})
     assert new.column(name).shape == (36, 7)
+
+
+@pytest.mark.parametrize("stamped_first", [True, False])
+def test_time_stamps_that_one_source_lacks_do_not_hinder_a_merge(tmp_path: Path, stamped_first: bool) -> None:
+    plain = write_tiny(tmp_path / "plain", 2)
+    stamps = {"source.timestamp": np.arange(24, dtype=np.float32)}
+    stamped = relabel(write_tiny(tmp_path / "other", 2), tmp_path / "stamped", stamps)
+    both = [stamped, plain] if stamped_first else [plain, stamped]
+    merged = assemble([(dataset, range(2)) for dataset in both], tmp_path / "new", {"operation": "merge"})
+    assert merged.info.labels == () and len(merged) == 4
+    np.testing.assert_array_equal(merged.column("action")[:24], plain.column("action"))
+    table = pq.read_table(merged.data_files[-1])
+    assert "source.timestamp" not in table.column_names
+    assert "source.timestamp" not in json.loads((merged.root / "meta/stats.json").read_text())
+    alone = assemble([(stamped, [1])], tmp_path / "alone", {"operation": "filter"})
+    np.testing.assert_array_equal(alone.column("source.timestamp"), np.arange(12, 24))

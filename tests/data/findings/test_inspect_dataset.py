@@ -1,5 +1,7 @@
 """A whole dataset: clean ones say nothing, broken ones are told with episode numbers, and nothing stops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -85,3 +87,18 @@ def test_the_real_door_has_no_errors(tmp_path):
     import_dataset(real("door_human") / "door_human.hdf5", tmp_path / "d", task="open", fps=25.0)
     found = inspect_dataset(Dataset.open(tmp_path / "d")).findings
     assert {one.level for one in found} <= {"note"} and {one.kind for one in found} <= set(KINDS)
+
+
+def test_what_the_source_did_not_have_is_no_finding(tmp_path):
+    """Clips without numbers have a zero for state and action: nothing stands still, nothing is copied."""
+    names = {"state_names": ["no_state"], "action_names": ["no_action"]}
+    made = make_writer(tmp_path / "d", **names, metadata={"placeholders": ["state", "action"]})
+    for index in range(3):
+        episode = make_episode(index)
+        zeros = np.zeros((12, 1), np.float32)
+        observations = {**episode.observations, "state": zeros}
+        made.write(index, replace(episode, observations=observations, actions=zeros, final_observation=None))
+    made.close()
+    dataset = Dataset.open(tmp_path / "d")
+    assert dataset.info.placeholders == ("state", "action")
+    assert inspect_dataset(dataset).findings == ()
