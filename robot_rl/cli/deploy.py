@@ -99,7 +99,9 @@ def main(config: Config) -> None:
     if config.fine_tune:
         from robot_rl.cli.deploy_finetune import parts_for, rules_for
 
-        parts = parts_for(config.policy, config.fine_tune, config.task or "", config.steps)
+        parts = parts_for(
+            config.policy, config.fine_tune, config.task or "", config.steps, not config.dry_run
+        )
         rules_for(parts, contract.control_rate)  # what is wrong with it shows here, in one line
     if config.dry_run:
         print(plan_text(contract, spec, specs, config.namespace))

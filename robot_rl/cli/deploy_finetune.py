@@ -18,17 +18,17 @@ from robot_rl.policies.conditioning import tasks_of
 from robot_rl.specs.tasks import load_task, task_names
 
 
-def parts_for(run: Path, out: Path, task: str = "", steps: int | None = None) -> Parts:
+def parts_for(run: Path, out: Path, task: str = "", steps: int | None = None, keep: bool = True) -> Parts:
     """The fine-tuning of a run of two tasks in a folder, begun or continued; raises BadInput.
 
-    `steps` asks for so many, also where it is continued.
+    `steps` asks for so many, also where it is continued; with `keep` the settings are written there.
     """
     spec = load_spec(run)
     path = out / "config.yaml"
     config = load_config(Config, path) if path.exists() else Config(run=run, reset_free=True)
     config = replace(config, run=run, out=out, task=task or config.task, steps=steps or config.steps)
     pair = pair_of(spec.state_names, config.task or spec.task, str(run))
-    if steps or not path.exists():
+    if keep and (steps or not path.exists()):
         save_config(config, path)
     return Parts(config, out, spec, pair)
 

@@ -95,11 +95,13 @@ class Processes:
     def wait(self, tick: Callable[[], bool] = lambda: True) -> int:
         """Wait until an essential node ends, or `tick` says False; returns the ended one's status, or 0."""
         essential = {spec.executable for spec in self._specs if spec.essential}
+        anew = {spec.executable for spec in self._specs if spec.respawn}
         while tick():
             for name in self.restart():
                 print(f"{name} was killed; it is started anew", file=sys.stderr, flush=True)
             for name, child in self.children.items():
-                if child.poll() is not None and name in essential:
+                over = child.poll() is not None and not (name in anew and child.returncode < 0)
+                if over and name in essential:
                     return self._ended(name, child.returncode)
             time.sleep(0.1)
         return 0

@@ -52,7 +52,7 @@ class RemotePractice:
         self._spec, self._steps, self._judging = spec, steps, judging or Judging()
         self._simulated, self._by_success, self._limit = simulated, reward == "success", limit
         self._swapping = 0  # commands for which a try still waits for the policy's new weights
-        self._numbers: dict[str, int] = {}  # version's name -> number in the ledger
+        self._names: dict[int, str] = {}  # number in the ledger -> the version's name, as wishes bear it
         self._episode: int | None = None  # None: the next step begins one
         self._heard = ""  # the instruction that the policy says it follows
         self._version = 0  # of the present try
@@ -93,9 +93,10 @@ class RemotePractice:
         current = self.ledger.current()
         if current is None:
             return None
-        known = self._number_of(self._steps.weights)
-        between = self._swapping or not self.supervisor.state.running or known == 0
-        return self.ledger.folder(current.number) if between and known != current.number else None
+        acting = self._steps.weights
+        between = self._swapping or not self.supervisor.state.running or not self._number_of(acting)
+        folder = self.ledger.folder(current.number)
+        return folder if between and acting != self._name(current.number) else None
 
     # What is heard.
 
@@ -175,13 +176,15 @@ class RemotePractice:
         return True
 
     def _number_of(self, version: str) -> int:
-        """The number of weights in the ledger, 0 for others, such as those the robot began with."""
-        if version and version not in self._numbers:
-            for one in self.ledger.versions():
-                folder = self.ledger.folder(one.number)
-                if folder.exists():
-                    self._numbers[version_of(folder)] = one.number
-        return self._numbers.get(version, 0)
+        """The newest number of weights in the ledger, 0 for others, such as those the robot began with."""
+        numbers = (one.number for one in reversed(self.ledger.versions()))
+        return next((number for number in numbers if version and self._name(number) == version), 0)
+
+    def _name(self, number: int) -> str:
+        """What wishes by these weights bear; "" where their folder is gone."""
+        if number not in self._names and self.ledger.folder(number).exists():
+            self._names[number] = version_of(self.ledger.folder(number))
+        return self._names.get(number, "")
 
     def _follow(self, order: Order) -> None:
         """Take an order; keep what a killed process goes on from, and judge weights by their tries."""

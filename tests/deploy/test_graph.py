@@ -50,6 +50,39 @@ def test_a_driver_of_ours_starts_first():
     assert found["go2_driver_node"].parameters == {"contract": "go2", "interface": "eth7"}
 
 
+def test_fine_tuning_adds_who_decides_and_who_learns_and_starts_anew_what_was_killed(tmp_path):
+    pytest.importorskip("torch")
+    more = {"policy": str(tmp_path), "fine_tune": str(tmp_path / "tuned"), "explore": 0.5, "enable": True}
+    found = {spec.executable: spec for spec in nodes(Deployment("sim_drawer", **more))}
+    assert list(found) == ["sim_robot_node", "guard_node", "policy_node", "supervisor_node", "learner_node"]
+    assert {name for name, spec in found.items() if spec.respawn} == set(list(found)[2:])
+    assert found["sim_robot_node"].parameters["pair"] is True
+    assert found["policy_node"].parameters["explore"] == 0.5
+    supervisor = found["supervisor_node"].parameters
+    assert supervisor["simulated"] and supervisor["auto_enable"]
+    assert found["learner_node"].parameters["out"] == str(tmp_path / "tuned") == supervisor["out"]
+
+
+def test_on_hardware_a_reward_model_judges_and_a_person_enables(tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "label" / "reward").mkdir(parents=True)
+    more = {"policy": str(tmp_path), "fine_tune": str(tmp_path / "tuned")}
+    judged = {"reward": str(tmp_path / "label"), "success_at": 1.5}
+    found = {spec.executable: spec for spec in nodes(Deployment("ur5e_servo", **more, **judged))}
+    assert found["reward_node"].parameters["threshold"] == 1.5 and found["reward_node"].respawn
+    assert not {"simulated", "auto_enable"} & set(found["supervisor_node"].parameters)
+    for changes, told in (
+        ({}, "reward: to fine-tune 'ur5e_servo', a reward model must judge"),
+        ({"reward": str(tmp_path / "label")}, "success_at: give the reward from which on"),
+        (judged | {"fine_tune": str(tmp_path.parent)}, "fine_tune: .* must lie inside the run's folder"),
+        (judged | {"fine_tune": str(tmp_path)}, "fine_tune: .* must lie inside the run's folder"),
+    ):
+        with pytest.raises(BadInput, match=told):
+            nodes(Deployment("ur5e_servo", **more | changes))
+    with pytest.raises(BadInput, match="trials, fine_tune: choose one"):
+        nodes(Deployment("sim_drawer", **more, trials=2, results="x"))
+
+
 @pytest.mark.parametrize(
     ("robot", "more", "told"),
     [

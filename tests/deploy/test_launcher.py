@@ -1,0 +1,51 @@
+"""The launcher's processes: what was killed is started anew where it may be, and nothing else."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed (extra ros, Python 3.11 on Linux)")
+
+from robot_rl.deploy import launcher
+from robot_rl.deploy.graph import NodeSpec
+from robot_rl.deploy.launcher import Processes
+from robot_rl.errors import RobotRLError
+
+BODIES = {
+    "kills_itself": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    "refuses": "import sys; sys.exit(2)",
+    "lives": "import time; time.sleep(60)",
+}
+
+
+@pytest.fixture
+def bodies(monkeypatch):
+    monkeypatch.setattr(
+        launcher, "command", lambda spec, *_: [sys.executable, "-S", "-c", BODIES[spec.executable]]
+    )
+
+
+def ended(process: subprocess.Popen) -> int:
+    return process.wait(30)
+
+
+def test_what_was_killed_is_started_anew_where_it_may_be(bodies, tmp_path):
+    specs = [NodeSpec("kills_itself", respawn=True), NodeSpec("lives", respawn=True)]
+    with Processes(specs, "", {}, tmp_path) as processes:
+        first, living = processes.children["kills_itself"], processes.children["lives"]
+        assert ended(first) == -9 and processes.restart() == ["kills_itself"]
+        again = processes.children["kills_itself"]
+        assert again.pid != first.pid and processes.children["lives"] is living
+        ended(again)
+        ticks = iter([True, True, False])
+        assert processes.wait(lambda: next(ticks)) == 0  # the graph goes on
+
+
+def test_a_refusal_or_a_node_that_may_not_be_restarted_ends_all(bodies, tmp_path):
+    with Processes([NodeSpec("refuses", respawn=True), NodeSpec("lives")], "", {}, tmp_path) as processes:
+        ended(processes.children["refuses"])
+        assert processes.restart() == [] and processes.wait() == 2
+    graph = Processes([NodeSpec("kills_itself"), NodeSpec("lives")], "", {}, tmp_path)
+    with pytest.raises(RobotRLError, match="kills_itself ended with status -9"), graph as processes:
+        processes.wait()
