@@ -38,6 +38,8 @@ class Config:
     """Folder to record into: a dataset of all episodes, interventions marked, and raw bags (MCAP)."""
     reward: Path | None = None
     """Folder of a labeling: its reward model judges what the camera sees, for the record."""
+    success: Path | None = None
+    """Folder of a success classifier (from robot-rl success): says when the camera shows the goal reached."""
     interface: str = ""
     """Network interface to the robot, such as eth0, for a robot whose driver is started here (go2)."""
     namespace: str = ""
@@ -81,6 +83,7 @@ def main(config: Config) -> None:
         record=str(config.record or ""),
         interface=config.interface,
         reward=str(config.reward or ""),
+        success=str(config.success or ""),
     )
     specs = nodes(deployment)
     if config.dry_run:

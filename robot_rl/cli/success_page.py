@@ -76,8 +76,8 @@ def _measures(classifier: SuccessClassifier, measured: Measured) -> Section:
     words = (
         f"{found.positives:,} frames with success and {found.negatives:,} without, of {found.episodes} "
         "episodes that took no part in fitting or in choosing the threshold. Intervals of 95 % come from "
-        f"resampling episodes. A frame counts as success from a probability of {classifier.threshold:.3f} on, "
-        f"chosen on other episodes for at most {classifier.config.false_positives:.1%} false positives."
+        f"resampling episodes. A frame counts as success from a probability of {classifier.threshold:.3f} "
+        f"on, chosen on other episodes for at most {classifier.config.false_positives:.1%} false positives."
     )
     blocks: list[Block] = [Text(words)]
     if measured.switches is not None:

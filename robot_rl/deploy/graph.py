@@ -46,6 +46,7 @@ class Deployment:
     record: str = ""  # folder to record into
     interface: str = ""  # network interface of a driver of ours; "" lets it choose
     reward: str = ""  # folder of a labeling: its reward model judges what the camera sees
+    success: str = ""  # folder of a success classifier: it says whether the goal is reached
 
 
 def nodes(deployment: Deployment) -> list[NodeSpec]:
@@ -56,7 +57,7 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     found = []
     if contract.simulated:
         task: dict[str, Value] = {"task": deployment.task} if deployment.task else {}
-        watched = bool(deployment.record or deployment.reward)
+        watched = bool(deployment.record or deployment.reward or deployment.success)
         simulation = {**common, **task, "seed": deployment.seed, "watched": watched}
         found.append(NodeSpec("sim_robot_node", simulation))
     if contract.driver:
@@ -67,9 +68,10 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     found.append(NodeSpec("guard_node", {**common, **guard, **realtime}))
     if deployment.record:
         found.append(_recorder(deployment, contract, common))
-    if deployment.reward:
-        model = {"model": str(Path(deployment.reward).resolve())}
-        found.append(NodeSpec("reward_node", {**common, **model}, essential=False))
+    models = {"model": deployment.reward, "success": deployment.success}
+    models = {name: str(Path(folder).resolve()) for name, folder in models.items() if folder}
+    if models:
+        found.append(NodeSpec("reward_node", {**common, **models}, essential=False))
     policy = {"policy": str(Path(deployment.policy).resolve()), "runtime": deployment.runtime}
     found.append(NodeSpec("policy_node", {**common, **policy, **realtime}))
     if deployment.trials:
@@ -124,7 +126,10 @@ def _check(deployment: Deployment, contract: RobotContract) -> None:
         raise BadInput(
             f"reward: {deployment.reward} has no reward model in reward/; robot-rl label makes one"
         )
-    if deployment.reward and not contract.cameras:
-        raise BadInput(f"reward: '{contract.name}' has no camera, so a reward model sees nothing")
+    if deployment.success and not (Path(deployment.success) / "success.json").is_file():
+        raise BadInput(f"success: {deployment.success} is no success classifier; robot-rl success makes one")
+    if (deployment.reward or deployment.success) and not contract.cameras:
+        what = "reward" if deployment.reward else "success"
+        raise BadInput(f"{what}: '{contract.name}' has no camera, so there is nothing to judge by")
     if deployment.trials < 0 or (deployment.trials and not deployment.results):
         raise BadInput("trials: must be 0 or more, with a file for the results")

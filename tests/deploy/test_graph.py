@@ -37,6 +37,14 @@ def test_a_reward_model_judges_for_the_record(tmp_path):
     assert found["recorder_node"].parameters["reward"] == "topic"
 
 
+def test_a_success_classifier_needs_no_reward_model(tmp_path):
+    (tmp_path / "success.json").write_text("{}")
+    found = graph(success=str(tmp_path))
+    assert found["reward_node"].parameters["success"] == str(tmp_path)
+    assert "model" not in found["reward_node"].parameters
+    assert found["sim_robot_node"].parameters["watched"] is True
+
+
 def test_hardware_without_a_reward_model_has_no_rewards(tmp_path):
     pytest.importorskip("mcap", reason="the extra 'bags' is not installed")
     assert graph("ur5e_servo", record=str(tmp_path / "rec"))["recorder_node"].parameters["reward"] == ""
@@ -57,6 +65,7 @@ def test_a_driver_of_ours_starts_first():
         ("sim_drawer", {"trials": 3}, "with a file for the results"),
         ("go2_cmd_vel", {"interface": "eth0"}, "'go2_cmd_vel' has no driver of ours"),
         ("sim_drawer", {"reward": "nothing"}, "nothing has no reward model in reward/"),
+        ("sim_drawer", {"success": "nothing"}, "nothing is no success classifier"),
         ("sim_door", {}, "no robot 'sim_door'.*sim_drawer"),
     ],
 )

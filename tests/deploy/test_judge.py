@@ -1,4 +1,4 @@
-"""Success needs several pictures in a row; latency is that from picture to reward."""
+"""What reward model and success classifier say is passed on; latency is that from picture to verdict."""
 
 from __future__ import annotations
 
@@ -20,16 +20,29 @@ def shade(value: int) -> np.ndarray:
 
 
 def test_reward_and_spread_are_passed_on():
-    assert Judge(brightness)(shade(50)) == Judged(0.5, 0.25, None)
+    assert Judge(brightness)(shade(50)) == Judged(0.5, 0.25)
 
 
-def test_success_needs_the_threshold_in_a_row():
-    judge = Judge(brightness, threshold=1.0, hold=2)
-    said = [judge(shade(value)).success for value in (100, 99, 100, 200, 100, 0)]
-    assert said == [False, False, False, True, True, False]
-    judge(shade(100))
+class Second:
+    """Says success from the second picture on."""
+
+    probability, count = float("nan"), 0
+
+    def __call__(self, picture):
+        self.count, self.probability = self.count + 1, float(picture.mean()) / 100
+        return self.count >= 2
+
+    def reset(self):
+        self.count = 0
+
+
+def test_success_is_by_the_classifiers_own_rule():
+    judge = Judge(brightness, Second())
+    assert judge(shade(50)) == Judged(0.5, 0.25, False, 0.5)
+    assert judge(shade(60)).success is True
     judge.reset()
-    assert judge(shade(100)).success is False
+    assert judge(shade(60)).success is False
+    assert Judge(success=Second())(shade(70)) == Judged(None, None, False, 0.7)
 
 
 def test_latency():
@@ -43,5 +56,5 @@ def test_latency():
 def test_a_folder_without_a_reward_model_is_refused(tmp_path):
     with pytest.raises(BadInput, match="no labeling with a reward model"):
         picture_reward(tmp_path)
-    with pytest.raises(BadInput, match="at least 1 picture"):
-        Judge(brightness, hold=0)
+    with pytest.raises(BadInput, match="model, success: give"):
+        Judge()

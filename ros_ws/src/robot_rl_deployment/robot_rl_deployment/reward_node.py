@@ -1,7 +1,8 @@
-"""Camera to reward and success, by the reward model of a labeling: a process of its own.
+"""Camera to reward and success, by learned models: a process of its own.
 
-Publishes `reward` (JointState: names mean and std, stamped as the picture) and, where the parameter
-`threshold` says from which reward on the task is done, `success` (Bool).
+With `model`, the folder of a labeling, it publishes `reward` (JointState: names mean and std); with
+`success`, the folder of a success classifier, `success_probability` (JointState: name probability) and, by
+the classifier's own rule, `success` (Bool). JointStates are stamped as the picture.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, String
 
 from robot_rl.cli.reward import picture_reward
+from robot_rl.cli.success import load_success
 from robot_rl.deploy.judge import Judge
 from robot_rl.deploy.pictures import picture_of
 from robot_rl.errors import BadInput
@@ -31,11 +33,14 @@ class RewardNode(Node):
         if camera not in self.contract.cameras:
             known = ", ".join(self.contract.cameras) or "none"
             raise BadInput(f"camera: '{self.contract.name}' has no camera '{camera}'; it has {known}")
-        labeling = Path(common.parameter(self, "model", ""))
-        threshold, hold = common.parameter(self, "threshold", float("nan")), common.parameter(self, "hold", 3)
-        self.judge = Judge(picture_reward(labeling), threshold, hold)
+        labeling, success = common.parameter(self, "model", ""), common.parameter(self, "success", "")
+        self.judge = Judge(
+            picture_reward(Path(labeling)) if labeling else None,
+            load_success(Path(success)).detector() if success else None,
+        )
         self._count, self._misread = 0, ""
         self._reward = self.create_publisher(JointState, "reward", common.RELIABLE)
+        self._probability = self.create_publisher(JointState, "success_probability", common.RELIABLE)
         self._success = self.create_publisher(Bool, "success", common.RELIABLE)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_subscription(Image, self.contract.cameras[camera].topic, self._seen, common.LATEST)
@@ -49,10 +54,14 @@ class RewardNode(Node):
             self._misread = str(error)
             return
         self._misread = ""
-        reward = JointState(name=["mean", "std"], position=[judged.mean, judged.std])
-        reward.header = message.header
-        self._reward.publish(reward)
+        if judged.mean is not None:
+            said = JointState(name=["mean", "std"], position=[judged.mean, judged.std])
+            said.header = message.header
+            self._reward.publish(said)
         if judged.success is not None:
+            said = JointState(name=["probability"], position=[judged.probability])
+            said.header = message.header
+            self._probability.publish(said)
             self._success.publish(Bool(data=judged.success))
         self._count += 1
         self.judge.said(common.stamp_of(message) or common.wall(self), common.wall(self))
