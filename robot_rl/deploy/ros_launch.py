@@ -44,6 +44,7 @@ ARGUMENTS: Mapping[str, tuple[str, list[str] | None]] = {
     "realtime": ("Guard and policy at real-time priority, where permitted.", ["true", "false"]),
     "record": ("Folder to record into: a dataset and raw bags.", None),
     "reward": ("Folder of a labeling whose reward model judges what the camera sees.", None),
+    "success": ("Folder of a success classifier that says whether the goal is reached.", None),
     "interface": ("Network interface of a driver of ours; empty lets it choose.", None),
     "namespace": ("ROS namespace of all nodes and topics.", None),
 }
