@@ -273,7 +273,7 @@ def _save(config: Config, classifier: SuccessClassifier, measured: Measured) -> 
 
 def told(found: Switches, hold: int) -> str:
     """Say what the rule makes of whole episodes."""
-    delay = "" if np.isnan(found.delay) else f", {found.delay:+.0f} steps late (median)"
+    delay = "" if np.isnan(found.delay) else f", median delay {found.delay:+.0f} steps"
     return (
         f"{hold} frames in a row: {found.reached - found.missed} of {found.reached} successes noticed"
         f"{delay}, {found.early} of them early; {found.false} of {found.others} episodes without "
