@@ -12,7 +12,7 @@ def generate_launch_description():
             "fine_tune": None,
             "task": "",
             "reward": "",
-            "success_at": "",
+            "success": "",
             "explore": "1.0",
             "contract_file": "",
             "runtime": "auto",

@@ -11,6 +11,7 @@ def generate_launch_description():
             "policy": None,
             "record": None,
             "reward": "",
+            "success": "",
             "contract_file": "",
             "runtime": "auto",
             "interface": "",

@@ -36,16 +36,18 @@ class Config:
     """Simulated robots: start moving at once."""
     record: Path | None = None
     """Folder to record into: a dataset of all episodes, interventions marked, and raw bags (MCAP)."""
-    reward: Path | None = None
-    """Folder of a labeling: its reward model judges what the camera sees, for the record."""
+    reward: tuple[Path, ...] = ()
+    """Folder of a labeling: its reward model judges what the camera sees, for the record or for --fine-tune,
+    which takes two, the task's and its reverse's."""
+    success: tuple[Path, ...] = ()
+    """Folder of a success classifier (from robot-rl success), which says when the camera shows the goal
+    reached; with --fine-tune two, the task's and its reverse's."""
     fine_tune: Path | None = None
     """Folder inside the run's: go on learning there while the robot practises a task and its reverse in
     turns, without resets; the run is of both (robot-rl train FORWARD BACKWARD --by-task). The same command
     continues."""
     steps: int = 20_000
     """With --fine-tune: control steps to practise; other settings are in the folder's config.yaml."""
-    success_at: float | None = None
-    """With --fine-tune and --reward: the reward from which on a task is done."""
     explore: float = 1.0
     """With --fine-tune: noise, in the learner's own standard deviations."""
     interface: str = ""
@@ -68,7 +70,7 @@ class Config:
 def main(config: Config) -> None:
     """Check the fit, start the nodes, and wait."""
     from robot_rl.cli.deploy_plan import plan_text
-    from robot_rl.deploy.graph import Deployment, nodes
+    from robot_rl.deploy.graph import Deployment, joined, nodes
     from robot_rl.deploy.interface import check_fit
     from robot_rl.policies.checkpoint import load_spec
     from robot_rl.specs.robot_contract import load_contract
@@ -90,10 +92,10 @@ def main(config: Config) -> None:
         view=config.view and not config.trials,
         record=str(config.record or ""),
         interface=config.interface,
-        reward=str(config.reward or ""),
+        reward=joined(config.reward),
         fine_tune=str(config.fine_tune or ""),
-        success_at=config.success_at,
         explore=config.explore,
+        success=joined(config.success),
     )
     specs = nodes(deployment)
     if config.fine_tune:

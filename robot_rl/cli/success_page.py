@@ -116,4 +116,18 @@ def _picture(classifier: SuccessClassifier, measured: Measured, row: int) -> Fig
     factor = max(1, -(-_SIDE // picture.shape[0]))  # small pictures are enlarged without smoothing
     picture = np.kron(picture, np.ones((factor, factor, 1), np.uint8))
     told_of = f"Episode {dataset.episode_index[frame]}, step {dataset.frame_index[frame]}"
-    return Figure(encode_png(picture), f"{told_of}: P(success) {measured.probability[row]:.3f}.", half=True)
+    words = f"{told_of}: P(success) {measured.probability[row]:.3f}{_distance(measured, row)}."
+    return Figure(encode_png(picture), words, half=True)
+
+
+def _distance(measured: Measured, row: int) -> str:
+    """How many steps away the truth is another one, in the same episode: errors beside the line are small."""
+    episode = measured.seen.dataset.episode_index
+    others = (measured.truth != measured.truth[row]) & (
+        episode[measured.frames] == episode[measured.frames[row]]
+    )
+    if not others.any():
+        return ""
+    steps = int(np.abs(measured.frames[others] - measured.frames[row]).min())
+    kind = "without success" if measured.truth[row] else "with success"
+    return f"; {steps} {'step' if steps == 1 else 'steps'} from a frame {kind}"

@@ -25,7 +25,7 @@ from robot_rl.rewards.model import RewardModel
 from robot_rl.rewards.success import SuccessClassifier, SuccessConfig
 from robot_rl.rewards.success_frames import CHOOSE, FIT, TEST
 from robot_rl.rewards.success_threshold import check_support
-from robot_rl.specs.tasks import task_names
+from robot_rl.specs.tasks import load_task, task_names
 from robot_rl.vision.cache import embed_dataset
 from robot_rl.vision.encoder import ImageTextEncoder
 from robot_rl.vision.in_domain import InDomainConfig
@@ -72,6 +72,11 @@ class Seen:
 
 def run(config: Config) -> None:
     """Do all of it, and say what was reached."""
+    _save(config, *make(config))
+
+
+def make(config: Config) -> tuple[SuccessClassifier, Measured]:
+    """The classifier of a config, and what it reached; nothing is written but caches and the label store."""
     settings, dataset = _check(config), Dataset.open(config.dataset)
     camera, goal = judging.one_camera(dataset, config.camera), goal_of(config, dataset)
     given = _given(config, dataset)
@@ -86,14 +91,15 @@ def run(config: Config) -> None:
     classifier = _fitted(config, settings, seen, shown, use)
     rows = np.flatnonzero((use == CHOOSE) & shown.known)
     held = seen.strips(rows, classifier.config), shown.truth[rows], dataset.episode_index[rows]
-    classifier = classifier.calibrated(*held)
+    classifier = classifier.calibrated(*held).seeing(seen.encoder)
     if test is not None:
-        judged, of = Seen(test, judging.one_camera(test, config.camera), seen.encoder), test_given
-        frames = np.flatnonzero(of.known)
+        seen, shown = Seen(test, judging.one_camera(test, config.camera), seen.encoder), test_given
+        frames = np.flatnonzero(shown.known)
     else:
-        judged, of, frames = seen, shown, np.flatnonzero((use == TEST) & shown.known)
-    measured = measure(classifier, judged, frames, of.truth[frames])
-    _save(config, classifier, measured, of, goal)
+        frames = np.flatnonzero((use == TEST) & shown.known)
+    measured = measure(classifier, seen, frames, shown.truth[frames])
+    about = {"task": goal.text, "labels": config.labels, "truth": shown.source, **classifier.about}
+    return dataclasses.replace(classifier, about=about), measured
 
 
 def _check(config: Config) -> SuccessConfig:
@@ -237,18 +243,13 @@ def measure(classifier: SuccessClassifier, seen: Seen, frames: np.ndarray, truth
     return Measured(frames, truth, probability, seen, found, switches(*rule) if whole else None)
 
 
-def _save(
-    config: Config, classifier: SuccessClassifier, measured: Measured, shown: Shown, goal: Goal
-) -> None:
+def _save(config: Config, classifier: SuccessClassifier, measured: Measured) -> None:
     """Write the classifier, its encoder where it is a small one, its config and its page; print the table."""
     from robot_rl.cli.success_page import write_success
 
     out = config.out or beside(config.dataset, "-success")
     encoder = measured.seen.encoder
     about = {
-        "task": goal.text,
-        "labels": config.labels,
-        "truth": shown.source,
         **classifier.about,
         "dataset": str(config.dataset),
         "test": str(config.test or config.dataset),
@@ -259,7 +260,7 @@ def _save(
     classifier = dataclasses.replace(classifier, about=about)
     classifier.save(out, encoder.identity)
     save_config(config, out / "config.yaml")
-    _keep_encoder(config, encoder, goal, out / ENCODER)
+    _keep_encoder(encoder, out / ENCODER)
     page = write_success(out / "report.html", classifier, measured)
     shown_rows = [
         (name, f"{value:.4f}", f"{low:.3f} to {high:.3f}") for name, value, low, high in measured.rates.rows()
@@ -272,7 +273,7 @@ def _save(
 
 def told(found: Switches, hold: int) -> str:
     """Say what the rule makes of whole episodes."""
-    delay = "" if np.isnan(found.delay) else f", {found.delay:+.0f} steps late (median)"
+    delay = "" if np.isnan(found.delay) else f", median delay {found.delay:+.0f} steps"
     return (
         f"{hold} frames in a row: {found.reached - found.missed} of {found.reached} successes noticed"
         f"{delay}, {found.early} of them early; {found.false} of {found.others} episodes without "
@@ -280,20 +281,14 @@ def told(found: Switches, hold: int) -> str:
     )
 
 
-def _keep_encoder(config: Config, encoder: ImageTextEncoder, goal: Goal, folder: Path) -> None:
+def _keep_encoder(encoder: ImageTextEncoder, folder: Path) -> None:
     """Copy a small encoder of our own, so that the classifier works wherever its folder goes."""
     shutil.rmtree(folder, ignore_errors=True)
     if encoder.identity["kind"] != "in-domain":
         return
-    cached = encoder_folder_of(encoder)
-    if cached is not None:
-        shutil.copytree(cached, folder)
-
-
-def encoder_folder_of(encoder: ImageTextEncoder) -> Path | None:
-    """Where the cache keeps a small encoder."""
-    from robot_rl.specs.tasks import load_task
-
     name = encoder.identity["model"].removeprefix("in-domain ")
-    folder = judging.encoder_folder(load_task(name), InDomainConfig()) if name in task_names() else None
-    return folder if folder is not None and folder.is_dir() else None
+    if (
+        name in task_names()
+    ):  # else the card is a file of the user's, and the cache has it for as long as that
+        cached = judging.encoder_folder(load_task(name), InDomainConfig())
+        shutil.copytree(cached, folder)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,10 +52,21 @@ class Deployment:
     view: bool = False  # show what goes on in the terminal
     record: str = ""  # folder to record into
     interface: str = ""  # network interface of a driver of ours; "" lets it choose
+    # With fine_tune, two of these with os.pathsep between: the task's and its reverse's; see `joined`.
     reward: str = ""  # folder of a labeling: its reward model judges what the camera sees
+    success: str = ""  # folder of a success classifier: it says whether the goal is reached
     fine_tune: str = ""  # folder inside the run's to fine-tune it in, without resets
-    success_at: float | None = None  # reward from which on the reward model's task is done
     explore: float = 1.0  # noise while it is fine-tuned, in the learner's own standard deviations
+
+
+def joined(paths: Iterable[Path]) -> str:
+    """Several folders as one text; `folders` takes it apart."""
+    return os.pathsep.join(map(str, paths))
+
+
+def folders(text: str) -> list[Path]:
+    """The folders of a text that `joined` wrote."""
+    return [Path(one) for one in text.split(os.pathsep) if one]
 
 
 def nodes(deployment: Deployment) -> list[NodeSpec]:
@@ -64,7 +77,9 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     found = []
     if contract.simulated:
         task: dict[str, Value] = {"task": deployment.task} if deployment.task else {}
-        watched = bool(deployment.record or deployment.reward) or _sees(deployment.policy)
+        watched = bool(deployment.record or deployment.reward or deployment.success) or _sees(
+            deployment.policy
+        )
         pair: dict[str, Value] = {"pair": True} if deployment.fine_tune else {}
         simulation = {**common, **task, **pair, "seed": deployment.seed, "watched": watched}
         found.append(NodeSpec("sim_robot_node", simulation))
@@ -76,12 +91,8 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     found.append(NodeSpec("guard_node", {**common, **guard, **realtime}))
     if deployment.record:
         found.append(_recorder(deployment, contract, common))
-    if deployment.reward:
-        model: dict[str, Value] = {"model": str(Path(deployment.reward).resolve())}
-        model |= {} if deployment.success_at is None else {"threshold": deployment.success_at}
-        found.append(
-            NodeSpec("reward_node", {**common, **model}, essential=False, respawn=bool(deployment.fine_tune))
-        )
+    if deployment.reward or deployment.success:
+        found.append(_judging(deployment, common))
     policy: dict[str, Value] = {"policy": str(Path(deployment.policy).resolve())}
     acting = {**common, **policy, "runtime": deployment.runtime, **realtime}
     if deployment.fine_tune:
@@ -116,14 +127,27 @@ def _fine_tuning(deployment: Deployment, contract: RobotContract, common: dict[s
     """Who decides what is practised, and who learns from it; both go on where they were killed."""
     shared = {**common, "out": str(Path(deployment.fine_tune).resolve()), "task": deployment.task}
     simulated: dict[str, Value] = {}
-    if contract.simulated and not deployment.reward:
+    if contract.simulated and not (deployment.reward or deployment.success):
         simulated["simulated"] = True  # it judges itself
+    if deployment.success and not deployment.reward:
+        simulated["by_success"] = True
     if contract.simulated and deployment.enable:
         simulated["auto_enable"] = True
     return [
         NodeSpec("supervisor_node", {**shared, **simulated}, respawn=True),
         NodeSpec("learner_node", shared, respawn=True, patience=_LEARNING),
     ]
+
+
+def _judging(deployment: Deployment, common: dict[str, Value]) -> NodeSpec:
+    """Who judges what the camera sees; the robot goes on when it ends."""
+    models = {"model": deployment.reward, "success": deployment.success}
+    found: dict[str, Value] = {
+        name: joined(path.resolve() for path in folders(text)) for name, text in models.items() if text
+    }
+    if deployment.fine_tune:
+        found["forward"] = deployment.task or load_spec(deployment.policy).task
+    return NodeSpec("reward_node", {**common, **found}, essential=False, respawn=bool(deployment.fine_tune))
 
 
 def _trials(deployment: Deployment, contract: RobotContract, common: dict[str, Value]) -> dict[str, Value]:
@@ -159,16 +183,27 @@ def _check(deployment: Deployment, contract: RobotContract) -> None:
         need_installed("mcap", "bags")
         if (Path(deployment.record) / DATASET).exists():
             raise BadInput(f"record: {deployment.record} already holds a recording; choose another folder")
-    if deployment.reward and not (Path(deployment.reward) / "reward").is_dir():
-        raise BadInput(
-            f"reward: {deployment.reward} has no reward model in reward/; robot-rl label makes one"
-        )
-    if deployment.reward and not contract.cameras:
-        raise BadInput(f"reward: '{contract.name}' has no camera, so a reward model sees nothing")
+    _check_judges(deployment, contract)
     if deployment.fine_tune:
         _check_fine_tuning(deployment, contract)
     if deployment.trials < 0 or (deployment.trials and not deployment.results):
         raise BadInput("trials: must be 0 or more, with a file for the results")
+
+
+def _check_judges(deployment: Deployment, contract: RobotContract) -> None:
+    asked = {"reward": folders(deployment.reward), "success": folders(deployment.success)}
+    for name, paths in asked.items():
+        if paths and not contract.cameras:
+            raise BadInput(f"{name}: '{contract.name}' has no camera, so there is nothing to judge by")
+        if paths and len(paths) != (count := 2 if deployment.fine_tune else 1):
+            each = "a folder for the task and one for its reverse" if count == 2 else "one folder"
+            raise BadInput(f"{name}: needs {each}, not {len(paths)}")
+    for path in asked["reward"]:
+        if not (path / "reward").is_dir():
+            raise BadInput(f"reward: {path} has no reward model in reward/; robot-rl label makes one")
+    for path in asked["success"]:
+        if not (path / "success.json").is_file():
+            raise BadInput(f"success: {path} is no success classifier; robot-rl success makes one")
 
 
 def _check_fine_tuning(deployment: Deployment, contract: RobotContract) -> None:
@@ -181,10 +216,8 @@ def _check_fine_tuning(deployment: Deployment, contract: RobotContract) -> None:
         )
     if deployment.trials:
         raise BadInput("trials, fine_tune: choose one; trials set the world up anew, fine-tuning never does")
-    if contract.simulated is None and not deployment.reward:
+    if not deployment.success and (deployment.reward or contract.simulated is None):
         raise BadInput(
-            f"reward: to fine-tune '{contract.name}', a reward model must judge what its camera sees; give "
-            "the folder of a labeling, and success_at"
+            f"success: to fine-tune '{contract.name}', success classifiers of the task and of its reverse "
+            "must judge what its camera sees; robot-rl success makes them"
         )
-    if deployment.reward and deployment.success_at is None:
-        raise BadInput("success_at: give the reward from which on the task is done, to end a try")

@@ -43,8 +43,14 @@ ARGUMENTS: Mapping[str, tuple[str, list[str] | None]] = {
     "enable": ("Simulated robots: start moving at once. Hardware is enabled by a person.", ["true", "false"]),
     "realtime": ("Guard and policy at real-time priority, where permitted.", ["true", "false"]),
     "record": ("Folder to record into: a dataset and raw bags.", None),
-    "reward": ("Folder of a labeling whose reward model judges what the camera sees.", None),
-    "success_at": ("Reward from which on the task is done, to end a try.", None),
+    "reward": (
+        "Folder of a labeling whose reward model judges what the camera sees; two as in success.",
+        None,
+    ),
+    "success": (
+        "Folder of a success classifier, which says when the goal is reached (fine_tune: two, ':' between).",
+        None,
+    ),
     "fine_tune": ("Folder inside the run's to fine-tune it in, without resets.", None),
     "explore": ("Noise while it is fine-tuned, in the learner's own standard deviations.", None),
     "interface": ("Network interface of a driver of ours; empty lets it choose.", None),
@@ -85,7 +91,7 @@ def deployment_of(asked: Mapping[str, str]) -> Deployment:
         if not file:
             raise BadInput("contract_file: with robot:=file, give the path of a contract")
         values["robot"] = str(Path(file).resolve())
-    for name, kind in (("seed", int), ("trials", int), ("explore", float), ("success_at", float)):
+    for name, kind in (("seed", int), ("trials", int), ("explore", float)):
         if name in values:
             values[name] = _number(name, kind, values[name])
     for name in {"enable", "realtime"} & set(values):

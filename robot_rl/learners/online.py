@@ -28,6 +28,7 @@ from robot_rl.learners.divergence import is_finite, stop_unless_finite
 from robot_rl.learners.experience import Experience, Record, Transition
 from robot_rl.learners.offline_run import OfflineRun
 from robot_rl.learners.prepare import check
+from robot_rl.learners.reweighting import TaskTable
 from robot_rl.learners.run_folder import RunFolder
 from robot_rl.learners.train import (
     NEEDS_RETURNS,
@@ -149,6 +150,16 @@ class OnlineLearner:
     def saved(self) -> int:
         """How many steps are on disk."""
         return self._record.saved
+
+    def weigh_tasks(self, tasks: np.ndarray, weights: np.ndarray) -> None:
+        """Draw offline transitions by the weight (K,) of their task from now on; tasks (N,) int64 are theirs.
+
+        `reweighting.TaskWeights` says the weights. They are not saved: say them again after a restart.
+        """
+        if isinstance(self._offline_table, TaskTable):
+            self._offline_table.weigh(weights)
+        elif self._offline_table is not None:
+            self._offline_table = TaskTable(self._offline_table, tasks, weights)
 
     def act(self, state: np.ndarray) -> np.ndarray:
         """Draw an action (A,) to explore with, in physical units, for a state (S,)."""

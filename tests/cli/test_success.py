@@ -144,7 +144,7 @@ def test_the_score_of_a_reward_model(data, tmp_path, tiny_judge):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--labels", "colum"], "Did you mean 'column'? Known: column, reward, chat. Or give a FILE.csv"),
+        (["--labels", "colum"], "Did you mean 'column'? Known: column, chat, reward. Or give a FILE.csv"),
         (["--labels", "nowhere.csv"], "nowhere.csv: the labels cannot be read"),
         (["--labels", "reward"], "--labeling FOLDER (from robot-rl label) belong together"),
         (["--frames", "3"], "--frames: must be at least 10"),

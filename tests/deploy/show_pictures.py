@@ -11,8 +11,9 @@ from std_msgs.msg import Bool
 rclpy.init()
 node = rclpy.create_node("camera")
 camera = node.create_publisher(Image, "camera/image", 1)
-said, done = [], []
+said, chances, done = [], [], []
 node.create_subscription(JointState, "reward", said.append, 10)
+node.create_subscription(JointState, "success_probability", chances.append, 10)
 node.create_subscription(Bool, "success", done.append, 10)
 while not camera.get_subscription_count() or not node.count_publishers("success"):
     rclpy.spin_once(node, timeout_sec=0.1)
@@ -24,7 +25,8 @@ for number, shade in enumerate((10, 200, 210, 30), start=1):
     while len(said) == count:  # the camera repeats a picture until it was judged
         camera.publish(picture)
         rclpy.spin_once(node, timeout_sec=1.0)
-    while len(done) < len(said):
+    while min(len(done), len(chances)) < len(said):
         rclpy.spin_once(node, timeout_sec=1.0)
-for reward, success in zip(said, done, strict=False):
-    print(reward.header.stamp.sec, reward.name, list(reward.position), success.data)
+for reward, chance, success in zip(said, chances, done, strict=False):
+    print(chance.header.stamp.sec, reward.header.stamp.sec, reward.name, list(reward.position),
+          f"{chance.position[0]:.3f}", success.data)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The reward node with the pictures' brightness for a reward: a labeling takes minutes to make."""
+"""The reward node with the pictures' brightness for its models: a labeling takes minutes to make."""
 
 from __future__ import annotations
 
@@ -13,5 +13,21 @@ def brightness(labeling: object) -> object:
     return lambda pictures: (pictures.mean((1, 2, 3), dtype=np.float64), np.ones(len(pictures)))
 
 
-reward_node.picture_reward = brightness
+class Bright:
+    """In place of a success classifier, whose rule is one picture."""
+
+    probability = float("nan")
+
+    def __init__(self, folder: object) -> None:
+        self.detector = lambda: self
+
+    def __call__(self, picture: np.ndarray) -> bool:
+        self.probability = float(picture.mean()) / 255
+        return self.probability > 0.5
+
+    def reset(self) -> None:
+        """One picture is all it sees."""
+
+
+reward_node.picture_reward, reward_node.load_success = brightness, Bright
 sys.exit(reward_node.main())

@@ -8,6 +8,8 @@ import pytest
 
 from robot_rl.deploy.graph import Deployment, NodeSpec, nodes
 from robot_rl.errors import BadInput
+from robot_rl.policies.checkpoint import load_spec
+from tests.deploy.pressing import pressing_policy
 
 
 def graph(robot: str = "sim_drawer", **more: object) -> dict[str, NodeSpec]:
@@ -39,6 +41,14 @@ def test_a_reward_model_judges_for_the_record(tmp_path):
     assert found["recorder_node"].parameters["reward"] == "topic"
 
 
+def test_a_success_classifier_needs_no_reward_model(tmp_path):
+    (tmp_path / "success.json").write_text("{}")
+    found = graph(success=str(tmp_path))
+    assert found["reward_node"].parameters["success"] == str(tmp_path)
+    assert "model" not in found["reward_node"].parameters
+    assert found["sim_robot_node"].parameters["watched"] is True
+
+
 def test_hardware_without_a_reward_model_has_no_rewards(tmp_path):
     pytest.importorskip("mcap", reason="the extra 'bags' is not installed")
     assert graph("ur5e_servo", record=str(tmp_path / "rec"))["recorder_node"].parameters["reward"] == ""
@@ -63,24 +73,44 @@ def test_fine_tuning_adds_who_decides_and_who_learns_and_starts_anew_what_was_ki
     assert found["learner_node"].parameters["out"] == str(tmp_path / "tuned") == supervisor["out"]
 
 
-def test_on_hardware_a_reward_model_judges_and_a_person_enables(tmp_path):
+def classifiers(folder, *names):
+    """Folders that look like success classifiers, with a colon between."""
+    for name in names:
+        (folder / name).mkdir()
+        (folder / name / "success.json").write_text("{}")
+    return ":".join(str(folder / name) for name in names)
+
+
+def test_on_hardware_success_classifiers_judge_and_a_person_enables(tmp_path):
     pytest.importorskip("torch")
+    run = pressing_policy(tmp_path / "run")
+    more = {"policy": str(run), "fine_tune": str(run / "tuned")}
+    both, one = classifiers(tmp_path, "open", "close"), str(tmp_path / "open")
+    found = {spec.executable: spec for spec in nodes(Deployment("ur5e_servo", **more, success=both))}
+    judge = found["reward_node"]
+    assert judge.parameters["success"] == both and judge.respawn
+    assert judge.parameters["forward"] == load_spec(run).task
+    supervisor = found["supervisor_node"].parameters
+    assert supervisor["by_success"] is True and not {"simulated", "auto_enable"} & set(supervisor)
     (tmp_path / "label" / "reward").mkdir(parents=True)
-    more = {"policy": str(tmp_path), "fine_tune": str(tmp_path / "tuned")}
-    judged = {"reward": str(tmp_path / "label"), "success_at": 1.5}
-    found = {spec.executable: spec for spec in nodes(Deployment("ur5e_servo", **more, **judged))}
-    assert found["reward_node"].parameters["threshold"] == 1.5 and found["reward_node"].respawn
-    assert not {"simulated", "auto_enable"} & set(found["supervisor_node"].parameters)
+    twice = ":".join([str(tmp_path / "label")] * 2)
+    rewarded = nodes(Deployment("ur5e_servo", **more, success=both, reward=twice))
+    assert not any("by_success" in spec.parameters for spec in rewarded)
     for changes, told in (
-        ({}, "reward: to fine-tune 'ur5e_servo', a reward model must judge"),
-        ({"reward": str(tmp_path / "label")}, "success_at: give the reward from which on"),
-        (judged | {"fine_tune": str(tmp_path.parent)}, "fine_tune: .* must lie inside the run's folder"),
-        (judged | {"fine_tune": str(tmp_path)}, "fine_tune: .* must lie inside the run's folder"),
+        ({}, "success: to fine-tune 'ur5e_servo', success classifiers of the task and of its reverse"),
+        ({"success": one}, "success: needs a folder for the task and one for its reverse, not 1"),
+        ({"success": both, "fine_tune": str(tmp_path)}, "fine_tune: .* must lie inside the run's folder"),
+        ({"success": both, "fine_tune": str(run)}, "fine_tune: .* must lie inside the run's folder"),
     ):
         with pytest.raises(BadInput, match=told):
             nodes(Deployment("ur5e_servo", **more | changes))
     with pytest.raises(BadInput, match="trials, fine_tune: choose one"):
         nodes(Deployment("sim_drawer", **more, trials=2, results="x"))
+
+
+def test_without_fine_tuning_one_classifier_judges(tmp_path):
+    with pytest.raises(BadInput, match="success: needs one folder, not 2"):
+        graph(success=classifiers(tmp_path, "open", "close"))
 
 
 @pytest.mark.parametrize(
@@ -92,6 +122,7 @@ def test_on_hardware_a_reward_model_judges_and_a_person_enables(tmp_path):
         ("sim_drawer", {"trials": 3}, "with a file for the results"),
         ("go2_cmd_vel", {"interface": "eth0"}, "'go2_cmd_vel' has no driver of ours"),
         ("sim_drawer", {"reward": "nothing"}, "nothing has no reward model in reward/"),
+        ("sim_drawer", {"success": "nothing"}, "nothing is no success classifier"),
         ("sim_door", {}, "no robot 'sim_door'.*sim_drawer"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Success needs several pictures in a row; latency is that from picture to reward."""
+"""What reward model and success classifier say is passed on; latency is that from picture to verdict."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robot_rl.cli.reward import picture_reward
-from robot_rl.deploy.judge import Judge, Judged
+from robot_rl.deploy.judge import Judge, Judged, judges
 from robot_rl.errors import BadInput
 
 
@@ -20,16 +20,37 @@ def shade(value: int) -> np.ndarray:
 
 
 def test_reward_and_spread_are_passed_on():
-    assert Judge(brightness)(shade(50)) == Judged(0.5, 0.25, None)
+    assert Judge(brightness)(shade(50)) == Judged(0.5, 0.25)
 
 
-def test_success_needs_the_threshold_in_a_row():
-    judge = Judge(brightness, threshold=1.0, hold=2)
-    said = [judge(shade(value)).success for value in (100, 99, 100, 200, 100, 0)]
-    assert said == [False, False, False, True, True, False]
-    judge(shade(100))
+class Second:
+    """Says success from the second picture on."""
+
+    probability, count = float("nan"), 0
+
+    def __call__(self, picture):
+        self.count, self.probability = self.count + 1, float(picture.mean()) / 100
+        return self.count >= 2
+
+    def reset(self):
+        self.count = 0
+
+
+def test_success_is_by_the_classifiers_own_rule():
+    judge = Judge(brightness, Second())
+    assert judge(shade(50)) == Judged(0.5, 0.25, False, 0.5)
+    assert judge(shade(60)).success is True
     judge.reset()
-    assert judge(shade(100)).success is False
+    assert judge(shade(60)).success is False
+    assert Judge(success=Second())(shade(70)) == Judged(None, None, False, 0.7)
+
+
+def test_each_task_has_its_own_classifier_and_one_reward_serves_both():
+    forward, backward = judges([brightness], [Second(), Second()])
+    assert forward(shade(50)).success is False and forward(shade(50)) == Judged(0.5, 0.25, True, 0.5)
+    assert backward(shade(50)) == Judged(0.5, 0.25, False, 0.5)  # its own pictures count
+    with pytest.raises(BadInput, match="model: 2 folders are given, but 3 tasks are judged"):
+        judges([brightness] * 2, [Second()] * 3)
 
 
 def test_latency():
@@ -43,5 +64,5 @@ def test_latency():
 def test_a_folder_without_a_reward_model_is_refused(tmp_path):
     with pytest.raises(BadInput, match="no labeling with a reward model"):
         picture_reward(tmp_path)
-    with pytest.raises(BadInput, match="at least 1 picture"):
-        Judge(brightness, hold=0)
+    with pytest.raises(BadInput, match="model, success: give"):
+        Judge()

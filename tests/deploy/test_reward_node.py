@@ -1,4 +1,4 @@
-"""The reward node as a process over DDS: each picture's reward has its stamp, success its threshold."""
+"""The reward node as a process over DDS: each picture's verdicts have its stamp."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 def test_rewards_carry_the_stamp_of_their_picture(tmp_path):
     domain = str(32 + (os.getpid() + 21) % 60)
     env = environment(local=True, images=True, base={**os.environ, "ROS_DOMAIN_ID": domain})
-    parameters = ["-p", "contract:=sim_drawer", "-p", "threshold:=100.0", "-p", "hold:=1"]
+    parameters = ["-p", "contract:=sim_drawer", "-p", "model:=stub", "-p", "success:=stub"]
     node = subprocess.Popen(
         [sys.executable, str(HERE / "stub_reward.py"), "--ros-args", *parameters], env=env
     )
@@ -33,9 +33,9 @@ def test_rewards_carry_the_stamp_of_their_picture(tmp_path):
         node.wait(20)
     lines = list(dict.fromkeys(told.splitlines()))  # a picture that was shown twice is judged twice
     assert lines == [
-        "1 ['mean', 'std'] [10.0, 1.0] False",
-        "2 ['mean', 'std'] [200.0, 1.0] True",
-        "3 ['mean', 'std'] [210.0, 1.0] True",
-        "4 ['mean', 'std'] [30.0, 1.0] False",
+        "1 1 ['mean', 'std'] [10.0, 1.0] 0.039 False",
+        "2 2 ['mean', 'std'] [200.0, 1.0] 0.784 True",
+        "3 3 ['mean', 'std'] [210.0, 1.0] 0.824 True",
+        "4 4 ['mean', 'std'] [30.0, 1.0] 0.118 False",
     ]
     assert node.returncode == 0

@@ -206,6 +206,17 @@ def test_a_batch_has_the_share_in_each_slice():
     assert joined.observations[:, 0].tolist() == joined.rewards.tolist() and joined.mc_returns is None
 
 
+def test_offline_data_is_drawn_by_the_weight_of_its_task(tmp_path):
+    data = weak_data()
+    learner = OnlineLearner(tmp_path / "o", offline_run(tmp_path / "offline"), SHORT, data)
+    left = (data.observations[:, 0] < np.median(data.observations[:, 0])).astype(np.int64)
+    edge = learner.offline.scaler.states(data.observations)[left == 0, 0].min()
+    for weights, is_left in (([0.0, 1.0], True), ([1.0, 0.0], False)):
+        learner.weigh_tasks(left, np.array(weights))
+        drawn = learner._offline_table.sample(200, torch.Generator().manual_seed(0)).observations[:, 0]
+        assert bool((drawn < edge).all()) is is_left and bool((drawn >= edge).all()) is not is_left
+
+
 def test_what_really_was_done_is_what_is_learned_from(tmp_path):
     class Stubborn(LineEnv):
         def step(self, action):

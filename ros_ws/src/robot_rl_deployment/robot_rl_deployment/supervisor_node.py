@@ -43,11 +43,12 @@ class SupervisorNode(Node):
         self._claim, self._simulated = Claim(out, "supervisor"), common.parameter(self, "simulated", False)
         auto = common.parameter(self, "auto_enable", False)
         self._enabling = Enabling(self, self.contract) if auto else None
+        reward = "success" if common.parameter(self, "by_success", False) else parts.config.reward
         self._steps = ControlSteps(self.contract, parts.spec)
         supervisor = Supervisor.load(out / SUPERVISOR, rules_for(parts, self.contract.control_rate))
         self.practice = RemotePractice(
             parts.spec, self._steps, supervisor, parts.queue(), parts.ledger(), out,
-            judging=parts.judging(), simulated=self._simulated, reward=parts.config.reward,
+            judging=parts.judging(), simulated=self._simulated, reward=reward,
             limit=parts.config.steps,
         )  # fmt: skip
         self._told = ""
