@@ -22,8 +22,8 @@ class Config:
     """Folder of the checkpoint (policy.json and weights.safetensors) or of the dataset; it is only read."""
     out: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[OUT]")] = None
     """For a dataset: the new file (robomimic, d4rl, d3rlpy) or folder (minari)."""
-    format: Literal["robomimic", "d4rl", "minari", "d3rlpy"] | None = None
-    """For a dataset: the format. A dataset is a LeRobotDataset v3 as it is."""
+    format: Literal["robomimic", "d4rl", "minari", "d3rlpy", "lerobot"] | None = None
+    """For a dataset: the format; for lerobot, a copy of the folder will do, as it is a LeRobotDataset v3."""
 
 
 def main(config: Config) -> None:

@@ -76,7 +76,9 @@ def finish(labeling: Labeling, judged: Judged, evaluation: Evaluation | None) ->
         save_evaluation(labeling, judged, evaluation, labeled)
     rows = [(k, "-" if v is None else v) for k, v in found.items() if not isinstance(v, (list, dict))]
     print(table(("measure", "value"), rows))
-    print(f"labeled dataset: {out / 'dataset'}   next: robot-rl train {out / 'dataset'} --out runs/policy")
+    # What has no state or action cannot be trained on; its rewards can be looked at.
+    after = f"report {out}" if labeled.info.placeholders else f"train {out / 'dataset'} --out runs/policy"
+    print(f"labeled dataset: {out / 'dataset'}   next: robot-rl {after}")
 
 
 def _undecided(found: dict) -> list[str]:

@@ -88,7 +88,13 @@ class DatasetWriter:
 
     def _claim_staging(self) -> None:
         mine = json.loads(layout.to_json(asdict(self.spec)))
-        self.staging.mkdir(parents=True, exist_ok=True)
+        try:
+            self.staging.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # as in /proc, or below a link that leads nowhere
+            raise BadInput(
+                f"{self.path}: its folder cannot be made there ({error.strerror}: {error.filename}); "
+                "choose another folder"
+            ) from error
         marker = self.staging / SPEC
         if not marker.exists():
             if any(not _ours(path.name) for path in self.staging.iterdir()):

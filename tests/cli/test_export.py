@@ -62,3 +62,5 @@ def test_what_an_export_of_a_dataset_needs_is_said(tmp_path, capsys):
     assert "is a dataset; say where to and how" in capsys.readouterr().err
     assert main(["export", str(tmp_path), str(tmp_path / "x"), "--format", "d4rl"]) == 2
     assert "is no dataset: it has no meta/info.json" in capsys.readouterr().err
+    assert main(["export", str(data), str(tmp_path / "x"), "--format", "lerobot"]) == 2
+    assert "is a LeRobotDataset v3 as it is; copy the folder" in capsys.readouterr().err

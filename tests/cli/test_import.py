@@ -46,6 +46,23 @@ def test_a_source_that_is_none_is_one_line(tmp_path, capsys):
     assert "--episodes must be at least 1, not 0" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_made_is_one_line(hdf5, capsys):
+    assert main(["import", str(hdf5), "/proc/nowhere/door", "--task", "open the door"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "/proc/nowhere/door: its folder cannot be made there" in told
+
+
+def test_a_broken_episode_is_told_with_both_ways_out(hdf5, tmp_path, capsys):
+    with h5py.File(hdf5, "a") as file:
+        file["observations"][7, 1] = np.nan
+    args = ["import", str(hdf5), str(tmp_path / "door"), "--task", "open the door"]
+    assert main(args) == 2
+    told = capsys.readouterr().err
+    assert "holds nan at step 2, element 1" in told and "leave such episodes out (--on-bad skip)" in told
+    assert main([*args, "--on-bad", "skip"]) == 0
+    assert "note: episode 1 skipped" in capsys.readouterr().out
+
+
 def test_sizes():
     assert parse_size(None) is None
     assert parse_size("96x128") == (96, 128)

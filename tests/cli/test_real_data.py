@@ -66,6 +66,7 @@ def test_dressing_clips_without_actions(tiny_judge, tmp_path, capsys):
     assert "a zero stands in (no_state, no_action)" in capsys.readouterr().out
     words = ("--task", "the arm is inside the sleeve", "--opposite", "the sleeve hangs beside the arm")
     run("label", data, *words, "--model", "in-domain:drawer_open", "--pairs", 60, "--out", labeling)
+    assert f"next: robot-rl report {labeling}" in capsys.readouterr().out
     rewards = Dataset.open(labeling / "dataset").column("next.reward")
     assert len(rewards) == 54 and np.isfinite(rewards).all()
     args = ["train", labeling / "dataset", "--algo", "iql", "--out", tmp_path / "iql", *FEW]

@@ -143,6 +143,8 @@ def _copy(
                 except DiskTrouble:
                     raise
                 except BadInput as error:
+                    if on_bad == "raise" and len(chosen) > 1:
+                        raise BadInput(f"{error}, or leave such episodes out (--on-bad skip)") from error
                     if on_bad == "raise":
                         raise
                     notes.append(f"episode {index} skipped: {error}")

@@ -91,6 +91,10 @@ class _Topics:
 
     def __init__(self, contract: RobotContract, bag: BagFile) -> None:
         self._contract, self._bag, self._there = contract, bag, bag.topics()
+        if not self._there:
+            raise BadInput(
+                f"{bag.name}: no message of it can be read; try `mcap recover`, or record it again"
+            )
 
     def named(self, topic: str, kind: str, required: bool) -> str | None:
         """The bag's topic of that name and type; None, or BadInput where it is required, if there is none."""

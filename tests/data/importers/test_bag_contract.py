@@ -259,6 +259,14 @@ def test_an_unknown_robot_lists_the_known_ones(tmp_path: Path) -> None:
         import_dataset(tmp_path / "bag.mcap", tmp_path / "d", task="x", robot="go2", mapping="m.yaml")
 
 
+def test_a_bag_that_is_cut_before_its_first_message_is_named(tmp_path: Path) -> None:
+    run(Bag(tmp_path / "bag.mcap"))
+    data = (tmp_path / "bag.mcap").read_bytes()
+    (tmp_path / "bag.mcap").write_bytes(data[: len(data) // 2])  # of a single chunk
+    with pytest.raises(BadInput, match="bag.mcap: no message of it can be read; try `mcap recover`"):
+        import_dataset(tmp_path / "bag.mcap", tmp_path / "d", task="x", robot=contract_file(tmp_path))
+
+
 def test_a_robot_is_for_bags_alone(tmp_path: Path) -> None:
     from tests.data.importers import files
 
