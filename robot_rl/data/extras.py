@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from robot_rl.data import layout
 from robot_rl.data.episode import IMAGE, Episode
-from robot_rl.data.tables import column_names, read_table
+from robot_rl.data.tables import column_names, read_table, to_python
 from robot_rl.data.video_write import decode_image, encode_png
 from robot_rl.errors import BadInput
 
@@ -67,7 +67,7 @@ def read_extras(path: Path, episodes: int) -> list[EpisodeExtra]:
     """Read all rows of meta/robot_rl.parquet; defaults where the file is absent."""
     if not path.exists():
         return [EpisodeExtra()] * episodes
-    rows = read_table(path).to_pylist()
+    rows = to_python(read_table(path), path)
     if len(rows) != episodes:
         raise BadInput(
             f"{path} has {len(rows)} rows, but the dataset has {episodes} episodes; write it again"

@@ -12,7 +12,7 @@ import numpy as np
 from robot_rl.data import layout
 from robot_rl.data.extras import read_dataset_extra
 from robot_rl.data.staging import staged_episodes, staging_of
-from robot_rl.data.tables import column_names, read_table, read_tasks
+from robot_rl.data.tables import column_names, read_table, read_tasks, to_python
 from robot_rl.errors import BadInput, nearest
 
 
@@ -73,7 +73,7 @@ def read_episodes(root: Path) -> list[dict[str, Any]]:
     rows = []
     for path in paths:
         names = [name for name in column_names(path) if not name.startswith("stats/")]
-        rows += read_table(path, list(dict.fromkeys([*needed, *names]))).to_pylist()
+        rows += to_python(read_table(path, list(dict.fromkeys([*needed, *names]))), path)
     if any(not isinstance(row[name], int) for row in rows for name in needed):
         raise BadInput(f"{root}/meta/episodes: {', '.join(needed)} must be whole numbers in every row")
     rows.sort(key=lambda row: row["episode_index"])

@@ -89,8 +89,8 @@ class Dataset:
 
     def task(self, index: int) -> str:
         """The task of episode `index`, in words."""
-        number = int(self.column("task_index").reshape(-1)[self.starts[index]])
-        if number not in self.tasks:
+        number = self.column("task_index").reshape(-1)[self.starts[index]].item()
+        if number not in self.tasks:  # nor is NaN
             raise BadInput(
                 f"{self.root / layout.TASKS} has no task_index {number}, that of episode {index}; "
                 "fetch or import the dataset again"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         for name in columns or ():
             if name not in known:
                 raise BadInput(f"{path}: has no column '{name}'.{nearest(name, known)}")
+        _check_names(file.schema_arrow)
         threads = file.metadata.num_rows > _MANY
         chosen = None if columns is None else list(columns)
         if not file.metadata.num_rows or columns is None:
@@ -97,6 +98,16 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
             table = pa.Table.from_batches(file.iter_batches(_MANY, columns=chosen, use_threads=threads))
         # A request for "reward" also matches "reward.mean", hence the selection by name.
         return table if columns is None else table.select(list(columns))
+
+
+def to_python(values: pa.Table | pa.ChunkedArray, where: object) -> list[Any]:
+    """The rows of a small table as dicts, or a column's values; BadInput where a text is no UTF-8."""
+    try:
+        return values.to_pylist()
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"{where} holds a text that is not UTF-8 ({error}); fetch or import it again"
+        ) from error
 
 
 def read_rows(path: Path, columns: Sequence[str], rows: np.ndarray) -> pa.Table:
@@ -115,6 +126,13 @@ def read_rows(path: Path, columns: Sequence[str], rows: np.ndarray) -> pa.Table:
         group = np.searchsorted(starts, rows, "right") - 1
         at = before[group] + rows - starts[group]
         return take_rows(table, at).select(list(columns))
+
+
+def _check_names(fields: Iterable[pa.Field]) -> None:
+    """Raise UnicodeDecodeError, a ValueError, where the name of a column or of a part of one is no UTF-8."""
+    for field in fields:
+        if field.name and pa.types.is_struct(field.type):
+            _check_names(field.type)
 
 
 def take_rows(table: pa.Table, rows: np.ndarray) -> pa.Table:
@@ -147,6 +165,7 @@ def read_ipc(path: Path) -> pa.Table:
         with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as reader:
             table = reader.read_all()
             table.validate(full=True)
+            _check_names(table.schema)
             return table
     except FileNotFoundError as error:
         raise BadInput(f"{path} is missing; fetch the dataset again") from error
@@ -236,14 +255,14 @@ def _pandas_column(name: str | None, kind: str, dtype: str, metadata: dict | Non
 
 def read_tasks(path: Path) -> dict[int, str]:
     """Read meta/tasks.parquet into {task_index: text}, whatever name its index column has."""
-    table = read_table(path)
-    text = [name for name in ("task", "__index_level_0__") if name in table.column_names]
-    if "task_index" not in table.column_names or not text:
-        raise BadInput(f"{path}: has columns {table.column_names}; it needs 'task_index' and the task's text")
-    index = table.column("task_index").to_pylist()
-    if not all(isinstance(number, int) for number in index):
+    names = column_names(path)
+    text = [name for name in ("task", "__index_level_0__") if name in names]
+    if "task_index" not in names or not text:
+        raise BadInput(f"{path}: has columns {names}; it needs 'task_index' and the task's text")
+    rows = to_python(read_table(path, ["task_index", text[0]]), path)
+    if not all(isinstance(row["task_index"], int) for row in rows):
         raise BadInput(f"{path}: task_index must be a whole number in every row")
-    return dict(zip(index, map(str, table.column(text[0]).to_pylist()), strict=True))
+    return {row["task_index"]: str(row[text[0]]) for row in rows}
 
 
 def rows_to_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

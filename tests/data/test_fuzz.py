@@ -14,6 +14,7 @@ import pytest
 from robot_rl.data import layout
 from robot_rl.data.importers import import_dataset
 from robot_rl.data.importers.hdf5 import Hdf5
+from robot_rl.data.importers.lerobot_features import present
 from robot_rl.data.store import Dataset
 from robot_rl.errors import BadInput
 from tests.benchmarks._fuzzed import CORPUS, read
@@ -144,3 +145,45 @@ def test_metadata_that_nests_without_end(tmp_path: Path) -> None:
     (tmp_path / "s/data/metadata.json").write_text("[" * 100_000 + "]" * 100_000)
     with pytest.raises(BadInput, match="metadata.json is not readable JSON"):
         import_dataset(tmp_path / "s", tmp_path / "d", task="x")
+
+
+def not_utf8(texts: list[str]) -> pa.Array:
+    """Strings the first of which begins with a byte that no UTF-8 has."""
+    data = bytearray("".join(texts).encode())
+    data[0] = 0xFF
+    offsets = np.cumsum([0, *map(len, texts)]).astype(np.int32)
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(offsets.tobytes()), pa.py_buffer(bytes(data)))
+
+
+@pytest.mark.parametrize(("where", "column"), [(layout.TASKS, "task"), (layout.OWN_TABLE, "metadata")])
+def test_texts_that_are_not_utf8(tmp_path: Path, where: str, column: str) -> None:
+    root = write_tiny(tmp_path / "d", 1).root
+    table = pq.read_table(root / where)
+    texts = ["x"] * table.num_rows
+    at = table.column_names.index(column)
+    pq.write_table(table.set_column(at, column, not_utf8(texts)), root / where)
+    with pytest.raises(BadInput, match=f"{Path(where).name} holds a text that is not UTF-8"):
+        Dataset.open(root).episode(0)
+
+
+def test_parts_whose_names_are_not_utf8(tmp_path: Path) -> None:
+    source = arrow(tmp_path / "s", "arrow")
+    path = source / "data/0/part-0.arrow"
+    content = path.read_bytes()
+    assert b"\0goal\0" in content  # the part of the observations
+    path.write_bytes(content.replace(b"\0goal\0", b"\0\xffoal\0"))
+    with pytest.raises(BadInput, match="part-0.arrow is not a readable Arrow file"):
+        import_dataset(source, tmp_path / "d", task="x")
+
+
+def test_a_task_that_is_no_number(tmp_path: Path) -> None:
+    root = write_tiny(tmp_path / "d", 1).root
+    path = next((root / "data").rglob("*.parquet"))
+    count = pq.read_metadata(path).num_rows
+    spoil_table(path, "task_index", np.full(count, np.nan))
+    with pytest.raises(BadInput, match="tasks.parquet has no task_index nan, that of episode 0"):
+        Dataset.open(root).episode(0)
+
+
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    assert present(tmp_path / ("1" * 400)) is False

@@ -227,7 +227,10 @@ def column(table: pa.Table, path: Path, key: str) -> pa.ChunkedArray:
 
 def present(path: Path) -> bool:
     """Whether a file is there, and not just the pointer that git leaves instead of a large file."""
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return False
+    except OSError:  # a name that is longer than a file system's may be
         return False
     with path.open("rb") as file:
         return file.read(len(_POINTER)) != _POINTER

@@ -13,7 +13,7 @@ from robot_rl.data.episode import IMAGE, Episode, Frames
 from robot_rl.data.images import ImageFrames
 from robot_rl.data.importers.lerobot_features import Features, column, task_index
 from robot_rl.data.importers.source import Options
-from robot_rl.data.tables import read_table
+from robot_rl.data.tables import read_table, to_python
 from robot_rl.data.video import open_whole
 from robot_rl.errors import BadInput
 
@@ -110,7 +110,7 @@ class LeRobotV21Source:
     def _frames(self, table: pa.Table, path: Path, key: str, number: int) -> Frames:
         size = self.features.size(key)
         if self.features.features[key]["dtype"] == "image":
-            values = column(table, path, key).to_pylist()
+            values = to_python(column(table, path, key), path)
             return self._options.sized(ImageFrames(values, size, f"{path}: {key}", self.root))
         video = self._file("video_path", number, video_key=key)
         frames = open_whole(video, self.features.fps)

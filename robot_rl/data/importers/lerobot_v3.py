@@ -16,7 +16,7 @@ from robot_rl.data.images import ImageFrames
 from robot_rl.data.importers.lerobot_features import Features, column, task_index
 from robot_rl.data.importers.source import Options
 from robot_rl.data.info import read_episodes
-from robot_rl.data.tables import read_rows, read_table, read_tasks, take_rows, to_numpy
+from robot_rl.data.tables import read_rows, read_table, read_tasks, take_rows, to_numpy, to_python
 from robot_rl.data.video import VideoFrames, VideoPool
 from robot_rl.errors import BadInput
 
@@ -152,7 +152,7 @@ class LeRobotV3Source:
     def _frames(self, table: pa.Table, path: Path, key: str, number: int) -> Frames:
         size = self.features.size(key)
         if self.features.features[key]["dtype"] == "image":
-            values = column(table, path, key).to_pylist()
+            values = to_python(column(table, path, key), path)
             return self._options.sized(ImageFrames(values, size, f"{path}: {key}", self.root))
         start = self._rows[number].get(f"videos/{key}/from_timestamp")
         if not isinstance(start, int | float) or not np.isfinite(start):
