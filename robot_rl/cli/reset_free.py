@@ -61,8 +61,8 @@ class PracticeConfig:
     """What happens when it asks for help: wait until this command is stopped, or set the world up anew, which
     is counted as a reset."""
     noise: float | None = None
-    """Of exploring, in the policy's own standard deviations; default: 1 for calql and rlpd, 0.4 for iql, whose
-    deviation is that of the data, noise of their making included."""
+    """Of exploring, in the policy's own standard deviations; default: 1 for calql and rlpd; 0.4 for iql,
+    whose deviation is that of the data, with the noise of their making."""
     publish_every: int = 1000
     """Environment steps after which new weights are given to the robot."""
     margin: float = 0.1
