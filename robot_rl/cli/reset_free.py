@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from robot_rl.policies.checkpoint import PolicySpec
 
 FOLDER, QUEUE = "reset_free", "queue.sqlite"
+# A weak drawer policy of iql, which succeeds 6 of 6 times without noise, did 4 at 0.25, 2 at 0.5 and 2 at 1.
+NOISE = {"iql": 0.4}
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,9 @@ class PracticeConfig:
     on_help: Literal["wait", "reset"] = "wait"
     """What happens when it asks for help: wait until this command is stopped, or set the world up anew, which
     is counted as a reset."""
-    noise: float = 1.0
-    """Of exploring, in the policy's own standard deviations."""
+    noise: float | None = None
+    """Of exploring, in the policy's own standard deviations; default: 1 for calql and rlpd; 0.4 for iql,
+    whose deviation is that of the data, with the noise of their making."""
     publish_every: int = 1000
     """Environment steps after which new weights are given to the robot."""
     margin: float = 0.1
@@ -145,9 +148,15 @@ class Parts:
             ledger,
             self.out,
             seed=self.config.seed,
-            noise=self.config.practice.noise,
+            noise=self.noise,
             limit=self.config.steps,
         )
+
+    @property
+    def noise(self) -> float:
+        """Of exploring, in the policy's own standard deviations."""
+        told = self.config.practice.noise
+        return told if told is not None else NOISE.get(self.spec.algorithm, 1.0)
 
     def learner(
         self,

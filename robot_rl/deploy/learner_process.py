@@ -36,15 +36,18 @@ class LearnerProcess:
         *,
         publish_every: int = 1000,
         patience: int = 3,
+        judged_first: bool = False,
         saves: bool = True,
     ) -> None:
         """New weights come every `publish_every` transitions.
 
-        After `patience` bad ones in a row the learner itself goes back to the best. Without `saves`, whoever
-        drives it saves the learner, with what belongs to the same moment.
+        After `patience` bad ones in a row the learner itself goes back to the best. With `judged_first`
+        nothing new is given out before the last version was judged, as where the robot's own tries judge.
+        Without `saves`, whoever drives it saves the learner, with what belongs to the same moment.
         """
         self.learner, self.queue, self.ledger = learner, queue, ledger
         self._every, self._patience, self._saves = publish_every, patience, saves
+        self._judged_first = judged_first
         self._told = max((int(row["version"]) for row in learner.rows() if "version" in row), default=0)
         self._rejected = {v.number for v in ledger.versions() if v.status == "rejected"}
         if ledger.newest() is None:
@@ -59,7 +62,8 @@ class LearnerProcess:
         """Learn from one transition; publish and save where it is due."""
         self.learner.observe(transition_of(step), None if not step.last else step.ended == "success")
         newest = self.ledger.newest()
-        due = self.learner.step - newest.step >= self._every
+        waits = self._judged_first and newest.status == "candidate"
+        due = self.learner.step - newest.step >= self._every and not waits
         if due or (self.finished and newest.step < self.learner.step):
             self.publish()
         if self._saves:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from robot_rl.deploy.verdict import Tally, Verdict
+from robot_rl.deploy.verdict import Judging, Tally, Verdict
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import SPEC, WEIGHTS, write_atomically
 
@@ -189,6 +189,21 @@ class WeightsLedger:
         for path in (self.root / FOLDER).glob("v*"):
             if path.is_dir() and path.name not in keep:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def settle_by_practice(ledger: WeightsLedger, judging: Judging, tasks: tuple[str, ...]) -> str:
+    """On a robot without a simulator: judge the newest version by its own tries, once there are enough.
+
+    Returns its status, or "" while there are too few; the learner must give out nothing newer meanwhile
+    (`LearnerProcess(judged_first=True)`).
+    """
+    newest, best = ledger.newest(), ledger.best()
+    if newest is None or newest.status != "candidate":
+        return ""
+    tally = ledger.tally(newest.number, "practice")
+    if not judging.ready(tally, tasks):
+        return ""
+    return ledger.settle(newest.number, judging(tally, ledger.tally(best.number, "practice")))
 
 
 def shares(tally: Mapping[str, tuple[int, int]]) -> dict[str, float]:

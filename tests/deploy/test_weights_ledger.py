@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robot_rl.deploy.verdict import Judging
-from robot_rl.deploy.weights_ledger import WeightsLedger, shares
+from robot_rl.deploy.weights_ledger import WeightsLedger, settle_by_practice, shares
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import load_checkpoint, save_checkpoint
 from tests.policies.helpers import make_actor, make_spec
@@ -75,6 +75,21 @@ def test_old_folders_go_and_the_best_stays(tmp_path):
     left = sorted(path.name for path in (tmp_path / "weights").glob("v*"))
     assert left == ["v000001", "v000004", "v000005"] and len(ledger.versions()) == 5
     assert all(value_of(tmp_path / "weights" / name) == int(name[1:]) - 1 for name in left)
+
+
+def test_a_robot_s_own_tries_judge_once_there_are_enough(tmp_path):
+    ledger, judging, tasks = WeightsLedger(tmp_path), Judging(tries=4), ("open", "close")
+    ledger.publish(0, writer(0.0))
+    ledger.note(1, {"open": (8, 8), "close": (8, 8)}, "practice")
+    assert settle_by_practice(ledger, judging, tasks) == ""  # the first is the best, nothing to compare
+    ledger.publish(10, writer(1.0))
+    ledger.note(2, {"open": (4, 0), "close": (3, 0)}, "practice")
+    assert settle_by_practice(ledger, judging, tasks) == ""
+    ledger.note(2, {"close": (1, 0)}, "practice")
+    assert settle_by_practice(ledger, judging, tasks) == "rejected" and ledger.current().number == 1
+    ledger.publish(20, writer(2.0))
+    ledger.note(3, {"open": (4, 4), "close": (4, 4)}, "practice")
+    assert settle_by_practice(ledger, judging, tasks) == "best" and value_of(tmp_path / "best") == 2.0
 
 
 def test_another_file_is_refused(tmp_path):
