@@ -34,7 +34,7 @@ def graph(out, folder):
     learning = shared | {"out": str(out)}
     return [
         NodeSpec("guard_node", contract | {"auto_enable": True}),
-        NodeSpec("policy_node", shared | {"explore": 1.0}, respawn=True),
+        NodeSpec("policy_node", shared | {"explore": 1.0, "instructed": True}, respawn=True),
         NodeSpec("supervisor_node", learning | {"auto_enable": True}, respawn=True),
         NodeSpec("learner_node", learning, respawn=True),
     ]

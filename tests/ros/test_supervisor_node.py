@@ -29,7 +29,7 @@ def practising(folder, **config):
     shared = contract | {"policy": str(run)}
     specs = [
         NodeSpec("guard_node", contract | {"auto_enable": True}),
-        NodeSpec("policy_node", shared, respawn=True),
+        NodeSpec("policy_node", shared | {"instructed": True}, respawn=True),
         NodeSpec("supervisor_node", shared | {"out": str(out), "auto_enable": True}, respawn=True),
     ]
     with running(specs, number, folder / "logs") as processes:
