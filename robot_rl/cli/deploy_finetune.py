@@ -12,10 +12,13 @@ from robot_rl.cli.common import load_config, save_config
 from robot_rl.cli.finetune import Config
 from robot_rl.cli.reset_free import Parts
 from robot_rl.deploy.supervisor_rules import Rules
+from robot_rl.deploy.verdict import Judging
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import load_spec
 from robot_rl.policies.conditioning import tasks_of
 from robot_rl.specs.tasks import load_task, task_names
+
+_TRIES = 10  # of each task, at most, before new weights are judged
 
 
 def parts_for(run: Path, out: Path, task: str = "", steps: int | None = None, keep: bool = True) -> Parts:
@@ -47,6 +50,11 @@ def pair_of(state_names: tuple[str, ...], forward: str, where: str) -> tuple[str
     if backward not in known:
         raise BadInput(f"{where}: nothing among {', '.join(known)} undoes {forward}")
     return forward, backward
+
+
+def judging_for(parts: Parts) -> Judging:
+    """By what rule the robot's own tries judge new weights: fewer than a simulation's, which cost no time."""
+    return Judging(min(parts.config.episodes, _TRIES), parts.config.practice.margin)
 
 
 def rules_for(parts: Parts, control_rate: float) -> Rules:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from robot_rl.deploy.graph import NodeSpec
 from robot_rl.policies.checkpoint import PolicySpec
+from robot_rl.policies.conditioning import PREFIX, tasks_of
 from robot_rl.specs.robot_contract import Channel, RobotContract
 
 _WIDTH = 130  # characters
@@ -56,6 +57,8 @@ def _hears(contract: RobotContract, spec: PolicySpec):
         for name, part in source.parts.items():
             used = name if name in spec.state_names else f"({name}: not used)"
             table.add_row(source.topic, source.type, part.field, used, part.unit, f"{source.stale:g} s")
+    for task in tasks_of(spec.state_names):
+        table.add_row("task/instruction", "std_msgs/msg/String", task, PREFIX + task, "1", "")
     for image in spec.images:
         camera = contract.cameras[image.camera]
         size = f"{image.height}x{image.width} pixels"

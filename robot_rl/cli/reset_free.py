@@ -164,8 +164,9 @@ class Parts:
         ledger: WeightsLedger,
         log: Callable[[Mapping[str, float]], object],
         saves: bool = True,
+        judged_first: bool = False,
     ) -> LearnerProcess:
-        """The learner's side, begun or continued."""
+        """The learner's side, begun or continued; the other options are those of `LearnerProcess`."""
         from robot_rl.cli.finetune import Config as Finetune
         from robot_rl.deploy.learner_process import LearnerProcess
         from robot_rl.learners.online import OnlineConfig, OnlineLearner
@@ -178,8 +179,9 @@ class Parts:
         about = {"task": " ".join(self.tasks), "reward": config.reward, "practice": "reset-free"}
         learner = OnlineLearner(self.out, offline, settings, transitions, log, about)
         return LearnerProcess(
-            learner, queue, ledger, publish_every=p.publish_every, patience=p.patience, saves=saves
-        )
+            learner, queue, ledger, publish_every=p.publish_every, patience=p.patience, saves=saves,
+            judged_first=judged_first,
+        )  # fmt: skip
 
     def film(self) -> Film | None:
         """Who keeps pictures, where that is asked for."""

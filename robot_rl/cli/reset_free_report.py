@@ -18,6 +18,7 @@ from robot_rl.report.practice_figures import Tried, success_over_minutes
 from robot_rl.report.statistics import wilson
 
 QUEUE, SUPERVISOR = "queue.sqlite", "supervisor.json"
+OTHERS = "other_tasks.json"
 _BINS = 12  # points of the line of the robot's own tries
 _COUNTED = ("success", "time_out", "stuck", "out_of_reach")  # ends that say how good the weights are
 
@@ -39,6 +40,7 @@ def reset_free_page(run: Path, data: Path | None) -> tuple[str, str, list[Sectio
         _judged(ledger, tasks, told["rules"]["control_rate"]),
         _practised(tries, tasks, told),
         *_quality(run),
+        *_others(run),
         _pictures(run),
         _versions(ledger, tasks),
         curves_section(rows, "environment step"),
@@ -131,6 +133,16 @@ def _quality(run: Path) -> list[Section]:
     headers = ["Task", "Frames of success", "Other frames", "Missed", "False alarms", "Precision"]
     caption = "What the pictures said against the simulator's own test, with 95 % Wilson intervals."
     return [Section("Label quality", Table(headers, rows, caption=caption))]
+
+
+def _others(run: Path) -> list[Section]:
+    """What became of the tasks that were not practised."""
+    if not (run / OTHERS).exists():
+        return []
+    rows = [[task, *(_rate(both[name][1], both[name][0]) for name in ("before", "best"))]
+            for task, both in read_json(run / OTHERS).items()]  # fmt: skip
+    caption = "Success on tasks of pre-training that were not practised, with 95 % Wilson intervals."
+    return [Section("Other tasks", Table(["Task", "Before", "Best weights"], rows, caption=caption))]
 
 
 def _rate(count: int, of: int) -> str | None:

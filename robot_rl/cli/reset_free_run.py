@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from robot_rl.cli.common import plain, progress, save_config
 from robot_rl.cli.reset_free import Parts, parts_of
+from robot_rl.cli.reset_free_report import OTHERS
 from robot_rl.cli.sinks import open_sinks
 
 if TYPE_CHECKING:
@@ -26,7 +27,31 @@ def run(config: Config) -> None:
         from robot_rl.cli.reset_free_processes import run_processes
 
         run_processes(parts)
+    judge_others(parts)
     print_result(parts)
+
+
+def judge_others(parts: Parts) -> dict[str, dict[str, tuple[int, int]]]:
+    """Success on the run's other tasks, before practice and of the best weights; written to other_tasks.json.
+
+    Tasks without a simulator, and a run that only has the pair, are passed over.
+    """
+    from robot_rl.cli.arms import write_json
+    from robot_rl.envs.rollout import evaluate
+    from robot_rl.policies.conditioning import tasks_of
+    from robot_rl.specs.tasks import load_task, task_names
+
+    config, found = parts.config, {}
+    seeds = range(config.first_seed, config.first_seed + config.episodes)
+    others = [task for task in tasks_of(parts.spec.state_names) if task not in parts.tasks]
+    for task in others:
+        if task in task_names():
+            both = {"before": config.run, "best": parts.out / "best"}
+            rates = {name: evaluate(load_task(task), run, seeds).success for name, run in both.items()}
+            found[task] = {name: (len(one), int(one.sum())) for name, one in rates.items()}
+    if found:
+        write_json(parts.out / OTHERS, found)
+    return found
 
 
 def _in_lock_step(parts: Parts) -> None:
@@ -54,6 +79,9 @@ def print_result(parts: Parts) -> None:
         tally = ledger.tally(version.number)
         told = tally_text({task: tally[task] for task in parts.tasks if task in tally})
         print(f"{name}: {told} (at step {version.step})")
+    for task, both in (read_json(parts.out / OTHERS) if (parts.out / OTHERS).exists() else {}).items():
+        told = {name: tally_text({name: tuple(counts)}) for name, counts in both.items()}
+        print(f"other task {task}: {told['before']}, {told['best']}")
     state = read_json(parts.out / SUPERVISOR)["state"]
     minutes = (
         (state["steps"] - state["waited"]) / read_json(parts.out / SUPERVISOR)["rules"]["control_rate"] / 60

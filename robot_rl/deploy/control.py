@@ -14,6 +14,7 @@ import numpy as np
 
 from robot_rl.deploy.eyes import Eyes, blank
 from robot_rl.deploy.following import Exploring, Following
+from robot_rl.deploy.instruction import Instruction
 from robot_rl.deploy.interface import StateBuilder, check_fit
 from robot_rl.errors import BadInput
 from robot_rl.policies import image_policy
@@ -39,6 +40,14 @@ class ControlStep:
     def follow(self, text: str) -> None:
         """Take a supervisor's instruction (`Instruction.to_text`); raises BadInput, and keeps the old one."""
         self.state.heard(self.following.follow(text))
+
+    def begin_with(self, task: str) -> None:
+        """Act for a task, by default the policy's own, where no supervisor will say; raises BadInput.
+
+        A policy of one task acts for that one anyway.
+        """
+        if self.following.tasks:
+            self.follow(Instruction("act", task or self.policy.spec.task, 0).to_text())
 
     def executed(self, actions: Mapping[str, float]) -> None:
         """Note the action that was executed, name -> value in the policy's units."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from robot_rl.errors import BadInput, need_installed
 from robot_rl.policies.checkpoint import SPEC, load_spec
 from robot_rl.specs.robot_contract import RobotContract, load_contract
-from robot_rl.specs.tasks import load_task
+from robot_rl.specs.tasks import load_task, task_names
 
 PACKAGE = "robot_rl_deployment"
 Value = str | int | float | bool
@@ -96,10 +96,12 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     policy: dict[str, Value] = {"policy": str(Path(deployment.policy).resolve())}
     acting = {**common, **policy, "runtime": deployment.runtime, **realtime}
     if deployment.fine_tune:
-        found.append(NodeSpec("policy_node", {**acting, "explore": deployment.explore}, respawn=True))
+        practising = {**acting, "instructed": True, "explore": deployment.explore}
+        found.append(NodeSpec("policy_node", practising, respawn=True))
         found += _fine_tuning(deployment, contract, {**common, **policy})
     else:
-        found.append(NodeSpec("policy_node", acting))
+        asked = {"task": deployment.task} if deployment.task in task_names() else {}
+        found.append(NodeSpec("policy_node", {**acting, **asked}))
     if deployment.trials:
         found.append(NodeSpec("trial_node", _trials(deployment, contract, common)))
     if deployment.view:

@@ -17,7 +17,7 @@ from robot_rl.deploy.instruction import Instruction
 from robot_rl.deploy.practice import SUPERVISOR
 from robot_rl.deploy.supervisor import FAILURES, Order, Seen, Supervisor
 from robot_rl.deploy.verdict import Judging
-from robot_rl.deploy.weights_ledger import WeightsLedger
+from robot_rl.deploy.weights_ledger import WeightsLedger, settle_by_practice
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import PolicySpec
 from robot_rl.policies.conditioning import View
@@ -191,7 +191,7 @@ class RemotePractice:
         before, self.order = self.order, order
         if order.ended in ("success", *FAILURES) and self._version:
             self.ledger.note(self._version, {order.ended_task: (1, int(order.ended == "success"))}, _PRACTICE)
-            self._judge()
+            settle_by_practice(self.ledger, self._judging, self.supervisor.rules.tasks)
         if before is None or order.begins or order.mode != before.mode:
             self._number += 1
             self.stopped()
@@ -199,13 +199,6 @@ class RemotePractice:
                 self._swapping = round(_SWAP * self.supervisor.rules.control_rate)
         if before is None or order.ended or order.mode != before.mode:
             self.supervisor.save(self._folder / SUPERVISOR)
-
-    def _judge(self) -> None:
-        """Settle the present version if it has been tried often enough beside the best."""
-        best, tally = self.ledger.best(), self.ledger.tally(self._version, _PRACTICE)
-        status = {one.number: one.status for one in self.ledger.versions()}.get(self._version)
-        if status == "candidate" and self._judging.ready(tally, self.supervisor.rules.tasks):
-            self.ledger.settle(self._version, self._judging(tally, self.ledger.tally(best.number, _PRACTICE)))
 
     def summary(self) -> dict[str, float | str]:
         """What to show: the mode, the task, stored transitions, and the supervisor's figures."""

@@ -87,6 +87,23 @@ def test_in_lock_step_it_continues_to_the_last_bit(run, tmp_path, capsys):
     )
 
 
+def test_what_was_not_practised_is_judged_before_and_after(run, tmp_path, capsys):
+    """A run of three tasks, of which two are practised."""
+    root = run.parent
+    few = ["--episodes", "2", "--steps", "30", "--no-images", "--workers", "1"]
+    assert main(["collect", "door_open", "--out", str(root / "door_open"), *few]) == 0
+    few = ["--by-task", "--steps", "5", "--batch-size", "8", "--hidden", "8", "--out", str(root / "three")]
+    assert main(["train", *(str(root / task) for task in (*TASKS, "door_open")), *few]) == 0
+    assert load_spec(root / "three").state_names[7:] == (
+        "door_angle", "task.drawer_open", "task.drawer_close", "task.door_open"
+    )  # fmt: skip
+    assert finetune(root / "three", tmp_path / "on", 30, "--practice.lock-step", "--practice.no-film") == 0
+    assert "other task door_open: before 0.00 (0.00 to 0.79), best 0.00" in capsys.readouterr().out
+    assert json.loads((tmp_path / "on/other_tasks.json").read_text())["door_open"]["best"] == [1, 0]
+    assert main(["report", str(tmp_path / "on")]) == 0
+    assert "that were not practised" in (tmp_path / "on/report.html").read_text()
+
+
 def rows(out):
     """The queue without its times, and the ledger without its own."""
     queue = sqlite3.connect(out / "queue.sqlite")

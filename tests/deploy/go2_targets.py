@@ -24,7 +24,7 @@ def main() -> None:
     )
     heard: list[JointState] = []
     node.create_subscription(JointState, "joint_states", heard.append, 10)
-    while not heard or not targets.get_subscription_count():
+    while not (heard and targets.get_subscription_count() and stop.get_subscription_count()):
         rclpy.spin_once(node, timeout_sec=0.1)
     print(
         "joint_states", dict(zip(heard[0].name, heard[0].position, strict=True))["RL_thigh_joint"], flush=True

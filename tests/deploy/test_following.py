@@ -43,6 +43,16 @@ def test_the_instruction_is_part_of_what_it_sees(tmp_path):
         assert step(0.0, 0.0) == {"a": pytest.approx(wished, abs=1e-6)}
 
 
+def test_without_a_supervisor_it_acts_for_the_task_that_is_named_or_its_own(tmp_path):
+    step = step_of(checkpoint(tmp_path, task="back"), position_contract())
+    step.begin_with("")
+    assert step(0.0, 0.0) == {"a": pytest.approx(-np.tanh(2), abs=1e-6)}
+    step.begin_with("go")
+    assert step(0.0, 0.0) == {"a": pytest.approx(np.tanh(2), abs=1e-6)}
+    with pytest.raises(BadInput, match="not trained for task 'come'"):
+        step.begin_with("come")
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

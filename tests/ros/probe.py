@@ -87,6 +87,13 @@ class Probe:
             self._publishers[topic] = self.node.create_publisher(type(message), topic, 10)
         self._publishers[topic].publish(message)
 
+    def say(self, topic: str, message: object) -> None:
+        """Publish once, when somebody listens: what is said before that is lost."""
+        if topic not in self._publishers:
+            self._publishers[topic] = self.node.create_publisher(type(message), topic, 10)
+        wait_for(self._publishers[topic].get_subscription_count)
+        self._publishers[topic].publish(message)
+
     def joint(self, topic: str, value: float, name: str = "a", frame: str = "") -> None:
         """Publish a JointState of one joint, stamped now."""
         message = JointState(name=[name], position=[value])

@@ -90,9 +90,9 @@ def test_estop_is_latched(world):
     with moving(probe):
         probe.enable()
         wait_for(lambda: probe.commands and last(probe) == 0.5)
-        probe.publish("estop", Bool(data=True))
+        probe.say("estop", Bool(data=True))
         wait_for(lambda: last(probe) == 0)
-        probe.publish("estop", Bool(data=False))
+        probe.say("estop", Bool(data=False))
         time.sleep(0.3)
         assert last(probe) == 0 and not probe.ask("guard_node/enable", SetBool, data=True).success
         probe.ask("guard_node/reset", Trigger)
@@ -124,7 +124,7 @@ def test_a_person_takes_over_and_vanishes(world):
         wait_for(lambda: probe.commands and last(probe) == 0.5)
         with probe.publishing(RATE, hold):
             wait_for(lambda: last(probe) == -0.25)
-        probe.publish("teleop/hold", Bool(data=False))
+        probe.say("teleop/hold", Bool(data=False))
         wait_for(lambda: last(probe) == 0.5)
         with probe.publishing(RATE, hold):
             wait_for(lambda: last(probe) == -0.25)

@@ -23,7 +23,7 @@ NODES = ("guard_node", "policy_node", "supervisor_node", "learner_node")
 def out(tmp_path):
     settings = {"steps": 60, "batch_size": 32, "hidden": (8, 8), "discount": 0.9}
     run = train(line_data(), tmp_path / "run", TrainConfig(**settings), description=line_description())
-    more = {"warmup": 10, "batch_size": 8, "save_every": 10, "practice_publish_every": EVERY}
+    more = {"episodes": 1, "warmup": 10, "batch_size": 8, "save_every": 10, "practice_publish_every": EVERY}
     write_config(run / "tuned", run, steps=STEPS, **more)
     return run / "tuned"
 
@@ -34,7 +34,7 @@ def graph(out, folder):
     learning = shared | {"out": str(out)}
     return [
         NodeSpec("guard_node", contract | {"auto_enable": True}),
-        NodeSpec("policy_node", shared | {"explore": 1.0}, respawn=True),
+        NodeSpec("policy_node", shared | {"explore": 1.0, "instructed": True}, respawn=True),
         NodeSpec("supervisor_node", learning | {"auto_enable": True}, respawn=True),
         NodeSpec("learner_node", learning, respawn=True),
     ]

@@ -35,7 +35,7 @@ def test_it_wishes_what_its_weights_say(world):
 def test_new_weights_take_over_and_bad_ones_do_not(world, tmp_path):
     probe, wishes, run = world
     better = axis_checkpoint(run / "online" / "step-100", 0.5, RATE)
-    probe.publish("policy/new_weights", String(data=str(better)))
+    probe.say("policy/new_weights", String(data=str(better)))
     wait_for(lambda: wishes[-1].position[0] == pytest.approx(0.5, abs=1e-6))
     assert wishes[-1].header.frame_id == version_of(better)
 
@@ -55,7 +55,7 @@ def test_new_weights_take_over_and_bad_ones_do_not(world, tmp_path):
         (run / "nothing", "cannot be read"),
     ):
         before = len(wishes)
-        probe.publish("policy/new_weights", String(data=str(folder)))
+        probe.say("policy/new_weights", String(data=str(folder)))
         wait_for(lambda told=told: told in log.read_text().rpartition("refused")[2])
         wait_for(lambda before=before: len(wishes) > before + 3)
         assert wishes[-1].position[0] == pytest.approx(0.5, abs=1e-6)

@@ -33,6 +33,8 @@ class PolicyNode(LifecycleNode):
         self._run = common.parameter(self, "policy", "")
         self._how = common.parameter(self, "runtime", "auto"), common.parameter(self, "explore", 0.0)
         self._step = ControlStep(self.contract, load_policy(self._run, *self._how), version_of(self._run))
+        if not common.parameter(self, "instructed", False):  # by a supervisor, before anything is wished
+            self._step.begin_with(common.parameter(self, "task", ""))
         self._next: tuple | None = None  # (policy, version), ready to be exchanged at the next tick
         self._swaps, self._refused, self._silent = 0, "", ""  # why new weights, why no wish
         self._ticks, self._pace, self._timer = Ticks(self.contract.period), Pace(self.contract), None
