@@ -58,7 +58,8 @@ def rates(
     def share(part: np.ndarray, whole: np.ndarray) -> Interval:
         return _share(*(np.bincount(group, mask, len(names)) for mask in (part & whole, whole)), weights)
 
-    areas = [_auc(probability, truth, w[group]) for w in weights]
+    place = np.unique(probability, return_inverse=True)[1]
+    areas = [_auc(place, truth, w[group]) for w in weights]
     errors = [_calibration_error(probability, truth, w[group]) for w in weights]
     ones = np.ones(len(truth))
     return Rates(
@@ -70,7 +71,7 @@ def rates(
         precision=share(truth, said),
         recall=share(said, truth),
         accuracy=share(said == truth, np.ones(len(truth), bool)),
-        auc=_interval(_auc(probability, truth, ones), areas),
+        auc=_interval(_auc(place, truth, ones), areas),
         calibration_error=_interval(_calibration_error(probability, truth, ones), errors),
     )
 
@@ -94,11 +95,9 @@ def _interval(value: float, resampled: list[float]) -> Interval:
     return Interval(value, min(float(low), value), max(float(high), value))
 
 
-def _auc(probability: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> float:
-    """Area under the ROC curve of weighted frames; equal probabilities count one half."""
-    levels, index = np.unique(probability, return_inverse=True)
-    ones = np.bincount(index, weight * truth, len(levels))
-    zeros = np.bincount(index, weight * ~truth, len(levels))
+def _auc(place: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> float:
+    """Area under the ROC curve of weighted frames by rank (N,) of probability; equal ones count one half."""
+    ones, zeros = np.bincount(place, weight * truth), np.bincount(place, weight * ~truth)
     pairs = ones.sum() * zeros.sum()
     below = np.cumsum(zeros) - zeros / 2  # of the zeros, those ranked lower, and half of the equal ones
     return float((ones * below).sum() / pairs) if pairs else float("nan")

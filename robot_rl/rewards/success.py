@@ -97,13 +97,14 @@ class SuccessClassifier:
 
         features (n, strip * D), truth (n,) bool, and each frame's episode (n,), none of them fitted on. The
         threshold makes the fewest errors of both kinds with at most `config.false_positives` of the frames
-        without success above it. Raises BadInput where so few frames could not show such a rate.
+        without success above it, as far as these episodes can tell with 95 % confidence. Raises BadInput
+        where so few frames could not show such a rate.
         """
         truth, episodes = np.asarray(truth, bool), np.asarray(episodes)
         check_support(truth, episodes, self.config.false_positives)
         slope, offset = fit_platt(self.scores(features), truth)
         made = dataclasses.replace(self, slope=slope, offset=offset)
-        threshold = choose_threshold(made.chance(features), truth, self.config.false_positives)
+        threshold = choose_threshold(made.chance(features), truth, episodes, self.config.false_positives)
         return dataclasses.replace(made, threshold=threshold)
 
     def scores(self, features: np.ndarray) -> np.ndarray:

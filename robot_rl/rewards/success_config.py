@@ -12,7 +12,7 @@ from robot_rl.errors import BadInput
 class SuccessConfig:
     """Settings of `SuccessClassifier.fit`; raises BadInput for a value that cannot be used."""
 
-    false_positives: float = 0.05  # most of the held-out frames without success that may be called success
+    false_positives: float = 0.05  # most of the frames without success that may be called success
     hold: int = 3  # frames in a row at or above the threshold until the goal counts as reached
     strip: int = 1  # frames that are looked at together, the last one being now
     stride: int = 5  # steps between the frames of a strip

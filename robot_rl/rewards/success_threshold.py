@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 
 from robot_rl.errors import BadInput
 
 SURE = 0.95  # confidence of a promised rate
-_ROUNDS = 50  # of Newton's method
+_ROUNDS, _RESAMPLES = 50, 400  # of Newton's method; of the episodes
 
 
 def fit_platt(scores: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
@@ -72,22 +73,39 @@ def check_support(truth: np.ndarray, episodes: np.ndarray, rate: float) -> None:
         )
 
 
-def choose_threshold(scores: np.ndarray, truth: np.ndarray, rate: float) -> float:
-    """The score from which on a frame counts as success: the fewest errors within the allowed `rate`.
+def choose_threshold(scores: np.ndarray, truth: np.ndarray, episodes: np.ndarray, rate: float) -> float:
+    """The score from which on a frame counts as success: the fewest errors that keep the promised `rate`.
 
-    Among the thresholds with a share of false positives of at most `rate`, the one with the smallest sum of
-    both error rates; it lies halfway between the scores on either side of it.
+    Of scores, truth and episodes (n,). Allowed are thresholds whose share of false positives is at most
+    `rate` with 95 % confidence (`highest_rates`); of these the one with the smallest sum of both error rates,
+    halfway between the scores on either side of it. Above all scores where none is allowed.
     """
-    order = np.argsort(scores, kind="stable")[::-1]
-    ranked, hit = scores[order], truth[order]
-    # Called success are the first k; k only where the next score differs.
-    cut = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) + 1
-    cut = np.concatenate([[0], cut])
-    found = np.concatenate([[0], np.cumsum(hit)])[cut] / max(int(truth.sum()), 1)
-    false = np.concatenate([[0], np.cumsum(~hit)])[cut] / max(int((~truth).sum()), 1)
-    allowed = false <= rate + 1e-12
-    k = int(cut[allowed][np.argmin((1 - found + false)[allowed])])
-    if k == 0:
-        return float(np.nextafter(ranked[0], np.inf))
-    below = float(ranked[k]) if k < len(ranked) else float(ranked[-1]) - 1.0
-    return (float(ranked[k - 1]) + below) / 2
+    levels = np.unique(scores)
+    cuts = np.append(
+        np.append(levels[0] - 1.0, (levels[1:] + levels[:-1]) / 2), np.nextafter(levels[-1], np.inf)
+    )
+    missed = np.searchsorted(np.sort(scores[truth]), cuts) / max(int(truth.sum()), 1)
+    negatives, names = scores[~truth], episodes[~truth]
+    false = 1 - np.searchsorted(np.sort(negatives), cuts) / max(len(negatives), 1)
+    allowed = highest_rates(negatives, names, cuts) <= rate
+    allowed[-1] = True
+    best = np.flatnonzero(allowed)[np.argmin((missed + false)[allowed])]
+    return float(cuts[best])
+
+
+def highest_rates(negatives: np.ndarray, episodes: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """Upper ends (T,) of the rates of false positives at thresholds `cuts` (T,), one-sided, 95 %.
+
+    The higher one of two bounds, from scores (m,) without success and their episodes (m,): Wilson's, which
+    takes the frames for independent, and that of resampling the episodes, since frames of one are alike.
+    """
+    names, group = np.unique(episodes, return_inverse=True)
+    ranked = [np.sort(negatives[group == k]) for k in range(len(names))]
+    count = np.array([len(part) for part in ranked])  # (E,)
+    false = np.stack([len(part) - np.searchsorted(part, cuts) for part in ranked])  # (E, T)
+    share, n, z = false.sum(0) / count.sum(), count.sum(), NormalDist().inv_cdf(SURE)
+    spread = np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    wilson = (share + z**2 / (2 * n) + z * spread) / (1 + z**2 / n)
+    draws = np.random.default_rng(0).multinomial(len(names), np.full(len(names), 1 / len(names)), _RESAMPLES)
+    resampled = np.quantile((draws @ false) / (draws @ count)[:, None], SURE, axis=0)
+    return np.maximum(wilson, resampled)

@@ -12,6 +12,7 @@ import argparse
 import dataclasses
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,11 +123,18 @@ def go_online(work: Work, arm: str, seed: int) -> tuple[dict[str, float], dict[s
     learner = OnlineLearner(out, offline, config, transitions if mix else None)
     weights, envs = TaskWeights(TASKS), {name: Told(name) for name in TASKS}
 
-    def evaluate(policy: Policy) -> dict[str, float]:
-        found = judge(work, envs, policy)
+    def hear(found: Mapping[str, float]) -> None:
         weights.observe(found)
         if arm == ARMS[2]:
             learner.weigh_tasks(tasks, weights.weights())
+
+    for row in learner.rows():  # of a run that goes on
+        if "eval_success" in row:
+            hear({name: row[f"eval_{name}"] for name in TASKS})
+
+    def evaluate(policy: Policy) -> dict[str, float]:
+        found = judge(work, envs, policy)
+        hear(found)
         print(
             f"{arm}, seed {seed}, step {learner.step}: {found}, weights {weights.weights().round(2)}",
             flush=True,

@@ -12,6 +12,9 @@ A chat model's labels are left out: what a stand-in for one answers is not a mea
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -40,6 +43,7 @@ TASKS = {
 }
 FIT, TEST, TEST_EPISODES = ("medium", 701), ("mixed", 801), 50
 LABELS, SEEDS, MAIN = (50, 200, 1000), (0, 1, 2), 200
+MEASURES = ("false negatives", "false positives", "precision", "recall", "auc", "calibration error")
 GOALS = {"false negatives": ("<=", 0.20), "false positives": ("<=", 0.05)}
 
 
@@ -66,20 +70,30 @@ def config_of(folder: Path, task: str, **changes: object) -> Config:
     return Config(**{**settings, **changes})
 
 
-def rows_of(name: str, config: Config, seeds: tuple[int, ...] = SEEDS, goals: bool = False) -> Iterator[Row]:
-    """The measures of one way to make a classifier: means over `seeds`, each with its own labeled frames."""
-    import dataclasses
+def rows_of(folder: Path, name: str, config: Config, seeds: tuple[int, ...] = (0,)) -> Iterator[Row]:
+    """The measures of one way to make a classifier: means over `seeds`, each with its own labeled frames.
 
-    found = [make(dataclasses.replace(config, seed=seed))[1] for seed in seeds]
-    tables = [{row[0]: row[1:] for row in one.rates.rows()} for one in found]
-    for measure in ("false negatives", "false positives", "precision", "recall", "auc", "calibration error"):
-        values = [table[measure][0] for table in tables]
-        low, high = min(t[measure][1] for t in tables), max(t[measure][2] for t in tables)
-        note = f"{min(values):.4f} to {max(values):.4f} over {len(seeds)} seeds; "
-        note += f"95 % intervals within {low:.3f} to {high:.3f}"
-        goal = GOALS.get(measure) if goals else None
-        yield Row.of(f"{name}: {measure}", round(float(np.mean(values)), 4), "share", goal, note)
-    yield from _episodes(name, found)
+    What a killed run has measured is read again; goals are those of the main way, with several seeds.
+    """
+    kept = folder / "rows" / f"{re.sub('[^a-z0-9]+', '-', name)}.json"
+    if not kept.exists():
+        found = [make(dataclasses.replace(config, seed=seed))[1] for seed in seeds]
+        tables = [{row[0]: row[1:] for row in one.rates.rows()} for one in found]
+        rows = [_row(name, measure, tables) for measure in MEASURES] + list(_episodes(name, found))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps([dataclasses.asdict(row) for row in rows]))
+    yield from (Row(**row) for row in json.loads(kept.read_text()))
+
+
+def _row(name: str, measure: str, tables: list[dict]) -> Row:
+    """One measure over the seeds."""
+    values = [table[measure][0] for table in tables]
+    low, high = min(t[measure][1] for t in tables), max(t[measure][2] for t in tables)
+    note = f"95 % interval {low:.3f} to {high:.3f}"
+    if len(tables) > 1:
+        note = f"{min(values):.4f} to {max(values):.4f} over {len(tables)} seeds; {note}"
+    goal = GOALS.get(measure) if len(tables) > 1 else None
+    return Row.of(f"{name}: {measure}", round(float(np.mean(values)), 4), "share", goal, note)
 
 
 def _episodes(name: str, found: list[Measured]) -> Iterator[Row]:
@@ -120,15 +134,16 @@ def measure(folder: Path, task: str) -> Iterator[Row]:
     """All rows of a task."""
     for frames in LABELS:
         config = config_of(folder, task, frames=frames)
-        yield from rows_of(f"{task}: {frames} labeled frames", config, goals=frames == MAIN)
+        seeds = SEEDS if frames == MAIN else (0,)
+        yield from rows_of(folder, f"{task}: {frames} labeled frames", config, seeds)
     plain = config_of(folder, task, frames=MAIN, cover=False, opposite_data=None, near=0.0)
-    yield from rows_of(f"{task}: {MAIN} frames, no hard negatives", plain)
+    yield from rows_of(folder, f"{task}: {MAIN} frames, no hard negatives", plain)
     strips = config_of(folder, task, frames=MAIN, strip=3)
-    yield from rows_of(f"{task}: {MAIN} frames, strips of 3", strips)
+    yield from rows_of(folder, f"{task}: {MAIN} frames, strips of 3", strips)
     other = config_of(folder, task, frames=MAIN, model=f"in-domain:{TASKS[task][2]}")
-    yield from rows_of(f"{task}: {MAIN} frames, another scene's encoder", other)
+    yield from rows_of(folder, f"{task}: {MAIN} frames, another scene's encoder", other)
     reward = config_of(folder, task, labels="reward", labeling=labeled(folder, task), opposite_data=None)
-    yield from rows_of(f"{task}: score of a reward model", reward, seeds=(0,))
+    yield from rows_of(folder, f"{task}: score of a reward model", reward)
 
 
 def main() -> None:

@@ -131,6 +131,18 @@ def test_labels_of_a_chat_model(data, tmp_path, tiny_judge, capsys):
     assert "at temperature 0 every answer is the same" in capsys.readouterr().err
 
 
+def test_a_chat_model_alone_judges_itself_and_says_so(tmp_path, tiny_judge, capsys):
+    blind = write(tmp_path / "data", 12, seed=0, success=False)
+    chat = ["--labels", "chat", "--chat.model", "toy", "--chat.image-format", "png", "--frames", "100"]
+    with chat_server(Behaviour()) as server:
+        assert run(blind, tmp_path / "out", *chat, "--chat.url", server.url, "--false-positives", "0.2") == 0
+        keys = {json.dumps(body["messages"]) for body in server.questions}
+        assert len(server.questions) == len(keys)  # the frames to fit on are not asked about again
+    about = json.loads((tmp_path / "out/success.json").read_text())["about"]
+    assert about["truth"] == "toy, which is not known to be right" and about["held_out"]["accuracy"][0] > 0.9
+    assert "(share of yes in 1)" in capsys.readouterr().out
+
+
 def test_the_score_of_a_reward_model(data, tmp_path, tiny_judge):
     labeling = tmp_path / "labeling"
     label = ["label", str(data), "--task", "the room is bright", "--labeler", "oracle", "--error-rate", "0",

@@ -13,6 +13,7 @@ from robot_rl.rewards.success_threshold import (
     check_support,
     choose_threshold,
     fit_platt,
+    highest_rates,
     least_negatives,
     sigmoid,
 )
@@ -30,24 +31,38 @@ def test_least_negatives():
     assert least_negatives(0.01) == 299
 
 
+def many(scores, truth, copies=400):
+    """The same scores in `copies` episodes each, so that chance allows next to nothing on top of a rate."""
+    scores, truth = np.array(scores, float), np.array(truth, bool)
+    return np.tile(scores, copies), np.tile(truth, copies), np.repeat(np.arange(copies), len(scores))
+
+
 def test_the_threshold_makes_the_fewest_errors_that_are_allowed():
-    scores = np.array([9.0, 8, 7, 6, 5, 4, 3, 2])
-    truth = np.array([1, 1, 0, 1, 1, 0, 0, 0], bool)
-    # With a quarter of the 4 negatives allowed, the one at 7 may pass, and all positives with it.
-    assert choose_threshold(scores, truth, 0.25) == 4.5
-    # With none allowed, only 9 and 8 pass.
-    assert choose_threshold(scores, truth, 0.2) == 7.5
+    held = many([9, 8, 7, 6, 5, 4, 3, 2], [1, 1, 0, 1, 1, 0, 0, 0])
+    # With 30 % of the negatives allowed, the one in four at 7 may pass, and all positives with it.
+    assert choose_threshold(*held, 0.3) == 4.5
+    # With fewer, only 9 and 8 pass; with exactly a quarter too, as chance may have helped.
+    assert choose_threshold(*held, 0.2) == choose_threshold(*held, 0.25) == 7.5
 
 
 def test_a_gap_is_cut_in_its_middle():
-    scores, truth = np.array([1.0, 2, 8, 10]), np.array([0, 0, 1, 1], bool)
-    assert choose_threshold(scores, truth, 0.5) == 5.0
+    assert choose_threshold(*many([1, 2, 8, 10], [0, 0, 1, 1]), 0.05) == 5.0
 
 
 def test_equal_scores_pass_together_or_not_at_all():
-    scores, truth = np.array([3.0, 3, 3, 1]), np.array([1, 1, 0, 0], bool)
-    assert choose_threshold(scores, truth, 0.5) == 2.0
-    assert choose_threshold(scores, truth, 0.4) > 3.0
+    held = many([3, 3, 3, 1], [1, 1, 0, 0])
+    assert choose_threshold(*held, 0.6) == 2.0
+    assert choose_threshold(*held, 0.4) > 3.0
+
+
+def test_the_highest_rate_that_frames_and_episodes_leave_possible():
+    # 0 of 100: Wilson's one-sided end is z^2 / (n + z^2), z = 1.6449.
+    none = highest_rates(np.zeros(100), np.arange(100), np.array([0.5]))
+    assert none == pytest.approx([2.7055 / 102.7055], abs=1e-4)
+    # All errors in one of 10 episodes: resampled, it is drawn thrice or more in 7 % and four times in 1.3 %
+    # of the cases, so that 95 of 100 have at most 30 % errors, where counting frames alone says 10.5 %.
+    scores, episodes = np.repeat(np.arange(10) == 0, 1000).astype(float), np.repeat(np.arange(10), 1000)
+    assert highest_rates(scores, episodes, np.array([0.5])) == pytest.approx([0.3])
 
 
 def test_platt_finds_the_probabilities():
