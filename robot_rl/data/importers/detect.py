@@ -68,6 +68,11 @@ def _detect_folder(path: Path) -> str:
     files = sorted(p for p in path.iterdir() if p.suffix in (".hdf5", ".h5"))
     if files:
         raise BadInput(f"{path} is a folder; give one of its files, e.g. {files[0]}")
+    if (path / "raw").is_dir() or (path / "dataset").is_dir():  # of `deploy --record`
+        raise BadInput(
+            f"{path} is a recording's folder; its dataset is {path / 'dataset'}, and its bags are in "
+            f"{path / 'raw'}, which a robot's contract explains (--robot NAME)"
+        )
     raise BadInput(f"{path} is no dataset: it has no {layout.INFO} and nothing else that is known{_KNOWN}")
 
 

@@ -267,6 +267,14 @@ def test_a_bag_that_is_cut_before_its_first_message_is_named(tmp_path: Path) -> 
         import_dataset(tmp_path / "bag.mcap", tmp_path / "d", task="x", robot=contract_file(tmp_path))
 
 
+def test_the_folder_of_a_recording_says_what_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "rec/raw").mkdir(parents=True)
+    with pytest.raises(
+        BadInput, match="recording's folder; its dataset is .*dataset, and its bags are in .*raw"
+    ):
+        import_dataset(tmp_path / "rec", tmp_path / "d", task="x", robot="go2")
+
+
 def test_a_robot_is_for_bags_alone(tmp_path: Path) -> None:
     from tests.data.importers import files
 
