@@ -40,8 +40,8 @@ class Config:
     """Environment steps; a finished run continues where more are asked for."""
     reward: str = "true"
     """Where rewards come from: true is the simulator's; else the folder of a labeling (from robot-rl label),
-    whose learned reward judges the rendered picture at each step; success (--reset-free) is 1 where the goal
-    is reached, else 0."""
+    whose learned reward judges the rendered picture at each step; with --reset-free, two such
+    folders with a comma between, forward first, or success: 1 where the goal is reached, else 0."""
     data: Path | None = None
     """Dataset to mix in; default: the one that RUN was trained on."""
     data_reward: str = ""

@@ -112,7 +112,10 @@ class Parts:
         success = load_pixel_success(self.config.practice.success, self.tasks)
         if told in ("true", "success"):
             return PairWorld(pair, told, success)
-        rewards = {task: learned_reward(Path(told), pair.env_of(task)) for task in self.tasks}
+        rewards = {
+            task: learned_reward(folder, pair.env_of(task))
+            for task, folder in zip(self.tasks, labelings(told, self.tasks), strict=True)
+        }
         return PairWorld(pair, "learned", success, lambda env: rewards[env.card.name]())
 
     def rules(self, thresholds: Mapping[str, float] | None = None) -> Rules:
@@ -226,9 +229,24 @@ def parts_of(config: Config) -> Parts:
     for task in tasks:
         if task not in known:
             raise BadInput(f"{config.run}: was trained for {', '.join(known)}, not for {task}")
+    if config.reward not in ("true", "success"):
+        labelings(config.reward, tasks)
+    if len(config.practice.success) not in (0, 2):
+        raise BadInput(f"--practice.success: needs a folder for {forward} and one for {tasks[1]}, or none")
     if config.seeds != 1:
         raise BadInput("--seeds: --reset-free is one run; give each seed by --seed with an --out of its own")
     return Parts(config, config.out or config.run / FOLDER, spec, tasks)
+
+
+def labelings(told: str, tasks: tuple[str, str]) -> tuple[Path, Path]:
+    """The labelings of both tasks, written FORWARD,BACKWARD; raises BadInput for another number of them."""
+    folders = tuple(Path(one) for one in told.split(","))
+    if len(folders) != 2:
+        raise BadInput(
+            f"--reward: needs the labelings of {tasks[0]} and of {tasks[1]} with a comma between, or true or "
+            f"success, not '{told}'"
+        )
+    return folders
 
 
 def make_pair_of(tasks: tuple[str, str]) -> Any:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from robot_rl.envs.pair import ResetFreePair
 
 _SHAKE = 8  # control steps of random motion before an episode in the scene of practice
+_BLOCK = 100_000  # seeds between two blocks of starts
 _SCRIPT = 600  # control steps that a script gets to prepare a start
 
 
@@ -33,12 +34,16 @@ class SceneJudge:
         self.pair, self.seeds, self._scene = pair, list(seeds), scene
         self._starts: dict[str, Mapping[str, np.ndarray]] = {}
 
-    def __call__(self, folder: Path, stopped: Callable[[], bool] = lambda: False) -> Tally:
-        """Task -> (tries, successes) of a checkpoint; fewer tries where it is `stopped`."""
+    def __call__(self, folder: Path, stopped: Callable[[], bool] = lambda: False, block: int = 0) -> Tally:
+        """Task -> (tries, successes) of a checkpoint; fewer tries where it is `stopped`.
+
+        Each `block` has other starts, the same ones for every checkpoint.
+        """
+        seeds = [seed + _BLOCK * block for seed in self.seeds]
         policy, found = MlpPolicy.load(folder), {}
         for task in self.pair.tasks:
             told = TaskPolicy(policy, task, [part.name for part in self.pair.card(task).state])
-            episodes = [self.episode(task, told, seed) for seed in self.seeds if not stopped()]
+            episodes = [self.episode(task, told, seed) for seed in seeds if not stopped()]
             found[task] = (len(episodes), sum(episodes))
         return found
 
@@ -91,7 +96,8 @@ def judge_newest(
 ) -> str:
     """Judge the newest version if nobody did; returns its status, or "" where nothing was to do.
 
-    Cut short by `stopped`, nothing is written down.
+    One that seems better is tried again beside the best, on starts that both see for the first time: the
+    luckiest of many would stay the best otherwise. Cut short by `stopped`, nothing more is written down.
     """
     version = ledger.to_judge()
     if version is None:
@@ -105,4 +111,14 @@ def judge_newest(
     best = ledger.best()
     if best.number == version.number:
         return "best"
-    return ledger.settle(version.number, judging(tally, ledger.tally(best.number)))
+    verdict = judging(tally, ledger.tally(best.number))
+    if verdict == "better":
+        again = {
+            one: judge(ledger.folder(one), stopped, version.number) for one in (version.number, best.number)
+        }
+        if not all(judging.ready(one, judge.pair.tasks) for one in again.values()):
+            return ""
+        for one, more in again.items():
+            ledger.note(one, more)
+        verdict = judging(ledger.tally(version.number), ledger.tally(best.number))
+    return ledger.settle(version.number, verdict)

@@ -183,14 +183,18 @@ def rows_of(arm: Arm, runs: list[dict[str, Any]], steps: int) -> list[Row]:
     end = pooled([run["end"] for run in runs])
     told = f"best weights on new starts; each seed {each_of(runs, 'end')}; {by_task(runs, 'end')}"
     elsewhere = pooled([run["elsewhere"] for run in runs])
-    gain = end.mean / max(offline_rate.mean, 1e-9) - 1
     return [
         *rows,
         rate(f"{name}/end", end, told, (">=", 0.9) if main else None),
         rate(f"{name}/end_in_other_scenes", elsewhere, "things stand anywhere"),
-        Row.of(f"{name}/gain", round(gain, 3), "of offline", None),
+        *gain_of(name, offline_rate.mean, end.mean),
         *cost_of(name, runs, steps, main),
     ]
+
+
+def gain_of(name: str, before: float, after: float) -> list[Row]:
+    """The relative gain, where there was something to gain on."""
+    return [Row.of(f"{name}/gain", round(after / before - 1, 3), "of offline", None)] if before else []
 
 
 def cost_of(name: str, runs: list[dict[str, Any]], steps: int, main: bool) -> list[Row]:
@@ -244,7 +248,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None, help="kept and continued; else a temporary one")
     options = parser.parse_args()
     if options.quick:
-        options.seeds, options.steps, options.episodes = 1, 1500, 4
+        options.seeds, options.steps, options.episodes = 1, 1200, 4
     start, folder = time.monotonic(), options.folder or Path(tempfile.mkdtemp(prefix="reset-free-"))
     folder.mkdir(parents=True, exist_ok=True)
     rows = []

@@ -177,6 +177,10 @@ def test_killed_processes_are_started_anew_and_nothing_is_missing(run, tmp_path)
     [
         (["--task", "soccer"], "soccer has no reverse_task"),
         (["--task", "door_open"], "was trained for drawer_open, drawer_close, not for door_open"),
+        (
+            ["--reward", "runs/one", "--practice.lock-step"],
+            "needs the labelings of drawer_open and of drawer",
+        ),
         (["--seeds", "2"], "--reset-free is one run"),
     ],
 )
