@@ -88,10 +88,13 @@ def _check_platform() -> None:
     chosen = getattr(mujoco.gl_context, "GLContext", None)
     windowed = chosen is None or chosen.__module__.startswith("mujoco.glfw")
     if windowed and not os.environ.get("DISPLAY"):
-        raise RobotRLError(
-            "rendering: mujoco was imported before MUJOCO_GL was set and chose a windowed renderer, but "
-            "there is no display; set MUJOCO_GL=egl (or osmesa) in the environment"
+        asked = os.environ["MUJOCO_GL"]
+        why = (
+            f"MUJOCO_GL={asked} needs a display, and there is none"
+            if asked in ("glfw", "glx")
+            else "mujoco was imported before MUJOCO_GL was set and chose a renderer that needs a display"
         )
+        raise RobotRLError(f"rendering: {why}; set MUJOCO_GL=egl (or osmesa) in the environment")
 
 
 def _body(model: mujoco.MjModel, body: str, field: str) -> int:

@@ -102,3 +102,12 @@ def test_no_graphics_library_is_one_line(first, chosen, tmp_path):
     assert (
         f"MUJOCO_GL={chosen} does not work here" in done.stderr and "apt-get install libegl1" in done.stderr
     )
+
+
+def test_a_renderer_of_windows_without_a_display_is_one_line(tmp_path):
+    command = [sys.executable, "-c", COMMAND, "sim", "soccer", "--out", str(tmp_path / "a.mp4")]
+    environment = {**os.environ, "MUJOCO_GL": "glx"}
+    environment.pop("DISPLAY", None)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert "MUJOCO_GL=glx needs a display" in done.stderr and "MUJOCO_GL=egl" in done.stderr
