@@ -46,8 +46,9 @@ class Config:
     """Folder inside the run's: go on learning there while the robot practises a task and its reverse in
     turns, without resets; the run is of both (robot-rl train FORWARD BACKWARD --by-task). The same command
     continues."""
-    steps: int = 20_000
-    """With --fine-tune: control steps to practise; other settings are in the folder's config.yaml."""
+    steps: int | None = None
+    """With --fine-tune: control steps to practise; default: as in the folder's config.yaml, where all other
+    settings are too (those of robot-rl finetune), or 20,000."""
     explore: float = 1.0
     """With --fine-tune: noise, in the learner's own standard deviations."""
     interface: str = ""

@@ -18,7 +18,7 @@ from robot_rl.policies.checkpoint import load_spec
 from robot_rl.policies.conditioning import tasks_of
 from robot_rl.specs.tasks import load_task, task_names
 
-_TRIES = 10  # of each task, at most, before new weights are judged
+_TRIES = 5  # of each task, at most, before new weights are judged: in a robot's time they are dear
 
 
 def parts_for(run: Path, out: Path, task: str = "", steps: int | None = None, keep: bool = True) -> Parts:

@@ -31,7 +31,7 @@ from tests.benchmarks._rows import Row, report
 
 SECONDS, SWAP_EVERY, DOMAIN = 60.0, 3.0, 91
 SLOPE = 0.5
-WALK, WALKS = Path(__file__).resolve().parents[1] / "ros" / "walk", range(700, 706)
+WALK, WALKS = Path(__file__).resolve().parent / "walk", range(700, 706)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def rows_of(name: str, phase: Phase, idle: bool) -> list[Row]:
 
 
 def walked() -> Row:
-    """Return of the walking policy tests/ros/walk over ROS, as a share of that in the plain environment."""
+    """Return of the walking policy in walk/ over ROS, as a share of that in the plain environment."""
     folder = Path(tempfile.mkdtemp(prefix="robot_rl_bench_"))
     run, results = shutil.copytree(WALK, folder / "run"), folder / "trials.json"
     deployment = Deployment("sim_go2", str(run), seed=WALKS[0], trials=len(WALKS), results=str(results))

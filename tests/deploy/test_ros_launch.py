@@ -35,9 +35,9 @@ def test_arguments_are_text_and_mistakes_are_named():
     assert (found.seed, found.enable, found.robot) == (7, True, "sim_drawer")
     with pytest.raises(BadInput, match="seed: must be a whole number, not 'x'"):
         deployment_of({"robot": "sim_drawer", "policy": "p", "seed": "x"})
-    found = deployment_of({"robot": "sim_drawer", "policy": "p", "explore": "0.5", "success_at": ""})
-    assert (found.explore, found.success_at) == (0.5, None)
-    with pytest.raises(BadInput, match="success_at: must be a number, not 'high'"):
-        deployment_of({"robot": "sim_drawer", "policy": "p", "success_at": "high"})
+    found = deployment_of({"robot": "sim_drawer", "policy": "p", "explore": "0.5", "success": ""})
+    assert (found.explore, found.success) == (0.5, "")
+    with pytest.raises(BadInput, match="explore: must be a number, not 'much'"):
+        deployment_of({"robot": "sim_drawer", "policy": "p", "explore": "much"})
     with pytest.raises(BadInput, match="contract_file: with robot:=file"):
         deployment_of({"robot": "file", "policy": "p"})

@@ -1,4 +1,4 @@
-"""Makes the small walking policy of the tests, tests/ros/walk: python tests/ros/make_walk.py (one minute).
+"""Makes the walking policy that `deployment` tries: python tests/benchmarks/_make_walk.py (a minute).
 
 A network with two layers of 64 learns what the trot's pattern generator does in states that it came into with
 noise on its commands, and with some that came late, so that it finds its way back where it strays.
