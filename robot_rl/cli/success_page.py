@@ -65,10 +65,12 @@ def cautions(classifier: SuccessClassifier, measured: Measured) -> list[str]:
             "those it was chosen on. Label some of them too."
         )
     if measured.rates.false_negatives.mean > 0.5:
+        remedy = "Label more frames, near misses above all, or allow more false positives."
+        if classifier.about["labels"] == "reward":
+            remedy = "Fit to labels of success instead (--labels column, a FILE.csv or chat)."
         warnings.append(
             "More than half of the frames with success are missed at this threshold: the score does not tell "
-            f"success well enough to keep false positives at {wanted:.1%}. Label more frames, near misses "
-            "above all, or allow more false positives."
+            f"success well enough to keep false positives at {wanted:.1%}. {remedy}"
         )
     return warnings
 
