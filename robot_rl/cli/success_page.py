@@ -31,7 +31,8 @@ _SIDE = 160  # px: least height of a picture
 def write_success(path: Path, classifier: SuccessClassifier, measured: Measured) -> Path:
     """Write the page to `path`."""
     about, said = classifier.about, measured.probability >= classifier.threshold
-    sections = [Section("", _key_figures(measured), *_warnings(classifier, measured))]
+    warnings = [Callout("warn", text) for text in cautions(classifier, measured)]
+    sections = [Section("", _key_figures(measured), *warnings)]
     sections.append(_measures(classifier, measured))
     for title, mask, first in (
         ("Worst false positives", said & ~measured.truth, -measured.probability),
@@ -53,8 +54,8 @@ def _key_figures(measured: Measured) -> KeyFigures:
     return KeyFigures([KeyFigure("–" if np.isnan(v) else f"{100 * v:.1f} %", *words) for v, *words in found])
 
 
-def _warnings(classifier: SuccessClassifier, measured: Measured) -> list[Callout]:
-    """What a reader must not overlook."""
+def cautions(classifier: SuccessClassifier, measured: Measured) -> list[str]:
+    """What a user must not overlook."""
     found, wanted = measured.rates.false_positives, classifier.config.false_positives
     warnings = []
     if found.low > wanted:
@@ -64,8 +65,14 @@ def _warnings(classifier: SuccessClassifier, measured: Measured) -> list[Callout
             "those it was chosen on. Label some of them too."
         )
     if measured.rates.false_negatives.mean > 0.5:
-        warnings.append("More than half of the frames with success are missed at this threshold.")
-    return [Callout("warn", text) for text in warnings]
+        remedy = "Label more frames, near misses above all, or allow more false positives."
+        if classifier.about["labels"] == "reward":
+            remedy = "Fit to labels of success instead (--labels column, a FILE.csv or chat)."
+        warnings.append(
+            "More than half of the frames with success are missed at this threshold: the score does not tell "
+            f"success well enough to keep false positives at {wanted:.1%}. {remedy}"
+        )
+    return warnings
 
 
 def _measures(classifier: SuccessClassifier, measured: Measured) -> Section:

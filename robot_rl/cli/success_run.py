@@ -245,7 +245,7 @@ def measure(classifier: SuccessClassifier, seen: Seen, frames: np.ndarray, truth
 
 def _save(config: Config, classifier: SuccessClassifier, measured: Measured) -> None:
     """Write the classifier, its encoder where it is a small one, its config and its page; print the table."""
-    from robot_rl.cli.success_page import write_success
+    from robot_rl.cli.success_page import cautions, write_success
 
     out = config.out or beside(config.dataset, "-success")
     encoder = measured.seen.encoder
@@ -268,6 +268,8 @@ def _save(config: Config, classifier: SuccessClassifier, measured: Measured) -> 
     print(table(("on held-out frames", "value", "95 % interval"), shown_rows))
     if measured.switches is not None:
         print(told(measured.switches, classifier.config.hold))
+    for caution in cautions(classifier, measured):
+        print(f"note: {caution}")
     print(f"threshold: {classifier.threshold:.3f}; classifier: {out}; report: {page}")
 
 

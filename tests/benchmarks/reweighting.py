@@ -154,9 +154,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--episodes", type=int, default=60, help="of each task's data")
     parser.add_argument("--updates", type=int, default=6000, help="offline")
-    parser.add_argument("--steps", type=int, default=5000, help="online")
-    parser.add_argument("--eval-every", type=int, default=1250)
-    parser.add_argument("--tries", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=8000, help="online")
+    parser.add_argument("--eval-every", type=int, default=1000)
+    parser.add_argument("--tries", type=int, default=10)
     given = parser.parse_args()
     work = Work(given.folder, given.episodes, given.updates, given.steps, given.eval_every, given.tries)
     rows = []
