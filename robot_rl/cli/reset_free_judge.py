@@ -96,7 +96,7 @@ def judge_newest(
 ) -> str:
     """Judge the newest version if nobody did; returns its status, or "" where nothing was to do.
 
-    One that seems better is tried again beside the best, on starts that both see for the first time: the
+    One that is not worse is tried again beside the best, on starts that both see for the first time: the
     luckiest of many would stay the best otherwise. Cut short by `stopped`, nothing more is written down.
     """
     version = ledger.to_judge()
@@ -112,7 +112,7 @@ def judge_newest(
     if best.number == version.number:
         return "best"
     verdict = judging(tally, ledger.tally(best.number))
-    if verdict == "better":
+    if verdict != "worse":
         again = {
             one: judge(ledger.folder(one), stopped, version.number) for one in (version.number, best.number)
         }

@@ -48,6 +48,12 @@ def test_a_lucky_one_does_not_stay_the_best(ledger):
     assert ledger.tally(2) == {"open": (20, 11), "close": (20, 11)} and ledger.tally(1)["open"] == (20, 12)
 
 
+def test_one_that_seemed_a_little_worse_may_still_be_the_better(ledger):
+    judge = Told(v1=(6, 4), v2=(5, 9))
+    first_judged(ledger, judge)
+    assert judge_newest(ledger, Judging(), judge) == "best" and ledger.tally(2)["open"] == (20, 14)
+
+
 def test_a_better_one_is_confirmed_and_a_bad_one_is_not_tried_again(ledger):
     judge = Told(v1=(5, 5), v2=(8, 7))
     first_judged(ledger, judge)
