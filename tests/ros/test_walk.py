@@ -1,8 +1,8 @@
 """A walking policy through the whole graph, in real processes over DDS, against the plain environment.
 
-The policy was made by tests/benchmarks/_make_walk.py. It walks in real time, and on a busy machine commands come
-later within their period, which costs it some return: here it has to walk, and the benchmark `deployment`
-holds it to .95 of the plain environment's return.
+The policy was made by tests/benchmarks/_make_walk.py. It walks in real time, and on a busy machine commands
+come later within their period, which costs it some return: here it has to walk, and the benchmark
+`deployment` holds it to .95 of the plain environment's return.
 """
 
 import json
