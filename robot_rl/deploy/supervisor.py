@@ -6,6 +6,7 @@ next one is for. Its whole state is JSON, so that a killed process goes on.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -259,9 +260,7 @@ class Supervisor:
 
     def save(self, path: Path) -> None:
         """Write its state in one step; a kill leaves the old file or the new one."""
-        from json import dumps
-
-        write_atomically(Path(path), (dumps(self.to_json(), indent=1) + "\n").encode())
+        write_atomically(Path(path), (json.dumps(self.to_json(), indent=1) + "\n").encode())
 
     @classmethod
     def load(cls, path: Path, rules: Rules) -> Supervisor:
