@@ -12,7 +12,9 @@ from robot_rl.cli.reset_free import Parts
 from robot_rl.cli.reset_free_film import tick
 from robot_rl.cli.reset_free_judge import judge_newest
 from robot_rl.deploy.claim import Claim
+from robot_rl.deploy.practice import SUPERVISOR
 from robot_rl.deploy.supervisor import Order
+from robot_rl.deploy.weights_ledger import settle_by_practice
 from robot_rl.errors import BadInput, RobotRLError
 
 _KEPT = "lock_step"  # folder of what belongs to the learner's saved state: world, supervisor, ledger
@@ -33,7 +35,7 @@ class LockStep:
         self._kept = out / _KEPT
         self._kept.mkdir(exist_ok=True)
         self.process = parts.learner(self.queue, self.ledger, log, saves=False)
-        self._judge, self._judging = parts.judge(), parts.judging()
+        self._judge, self._judging = None if parts.by_tries else parts.judge(), parts.judging()
         self.learner, self._film = self.process.learner, parts.film()
         step = self.learner.step
         if step:
@@ -58,6 +60,8 @@ class LockStep:
                 self.between_tries(order)
                 self._look_at_weights()
                 self._save_if_due()
+                if self.learner.finished:  # the last try is cut: the count of what it took is whole
+                    self.practice.supervisor.save(self.parts.out / SUPERVISOR)
                 if until and self.learner.step >= until:
                     return
             if order.mode == "wait":
@@ -69,13 +73,17 @@ class LockStep:
     def close(self) -> None:
         """Free the renderers and the files."""
         self.world.pair.close()
-        self._judge.pair.close()
+        if self._judge is not None:
+            self._judge.pair.close()
         self.queue.close()
         self.ledger.close()
         self._claim.release()
 
     def _look_at_weights(self) -> None:
-        judge_newest(self.ledger, self._judging, self._judge)
+        if self._judge is None:
+            settle_by_practice(self.ledger, self._judging, self.parts.tasks)
+        else:
+            judge_newest(self.ledger, self._judging, self._judge)
         self.process.hear_verdicts()
 
     def _help(self, asked: str) -> None:

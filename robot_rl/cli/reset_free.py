@@ -69,8 +69,14 @@ class PracticeConfig:
     """By how much mean success over the tasks may fall, chance besides, before weights are taken back."""
     patience: int = 3
     """Bad weights in a row after which the learner itself goes back to the best."""
+    reweigh: bool = False
+    """Draw prior data by task, most of those that fail or waver and least of those that always succeed; then
+    every simulated task that RUN was trained for is judged, not the two alone that are practised."""
     film: bool = True
     """Keep pictures of the first and the latest tries."""
+    judged_by: Literal["world", "tries"] = "world"
+    """Who judges new weights. world: episodes in a simulated world of their own, by the simulator's success.
+    tries: the robot's own tries, as on a real robot; nothing newer is given out before it had its tries."""
     scenes: Literal["same", "random"] = "same"
     """Where new weights are judged: things stand as where the robot practises, or anywhere."""
 
@@ -156,6 +162,20 @@ class Parts:
         )
 
     @property
+    def by_tries(self) -> bool:
+        """Whether the robot's own tries judge new weights."""
+        return self.config.practice.judged_by == "tries"
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The simulated tasks of the run that are not practised."""
+        from robot_rl.policies.conditioning import tasks_of
+        from robot_rl.specs.tasks import task_names
+
+        known = [task for task in tasks_of(self.spec.state_names) if task in task_names()]
+        return tuple(task for task in known if task not in self.tasks)
+
+    @property
     def noise(self) -> float:
         """Of exploring, in the policy's own standard deviations."""
         told = self.config.practice.noise
@@ -167,12 +187,13 @@ class Parts:
         ledger: WeightsLedger,
         log: Callable[[Mapping[str, float]], object],
         saves: bool = True,
-        judged_first: bool = False,
+        judged_first: bool | None = None,
     ) -> LearnerProcess:
         """The learner's side, begun or continued; the other options are those of `LearnerProcess`."""
         from robot_rl.cli.finetune import Config as Finetune
         from robot_rl.deploy.learner_process import LearnerProcess
         from robot_rl.learners.online import OnlineConfig, OnlineLearner
+        from robot_rl.learners.reweighting import Reweigher
 
         config, p = self.config, self.config.practice
         names = {field.name for field in fields(OnlineConfig)} & {field.name for field in fields(Finetune)}
@@ -181,9 +202,10 @@ class Parts:
         transitions = offline_data(config, offline) if config.mix else None
         about = {"task": " ".join(self.tasks), "reward": config.reward, "practice": "reset-free"}
         learner = OnlineLearner(self.out, offline, settings, transitions, log, about)
+        reweigh = Reweigher(learner, transitions) if p.reweigh else None
         return LearnerProcess(
             learner, queue, ledger, publish_every=p.publish_every, patience=p.patience, saves=saves,
-            judged_first=judged_first,
+            judged_first=self.by_tries if judged_first is None else judged_first, reweigh=reweigh,
         )  # fmt: skip
 
     def film(self) -> Film | None:
@@ -200,7 +222,8 @@ class Parts:
         config = self.config
         seeds = range(config.first_seed, config.first_seed + config.episodes)
         scene = config.seed if config.practice.scenes == "same" else None
-        return SceneJudge(make_pair_of(self.tasks), seeds, scene)
+        others = self.others if config.practice.reweigh else ()
+        return SceneJudge(make_pair_of(self.tasks), seeds, scene, others)
 
     def judging(self) -> Judging:
         """By what rule."""
@@ -233,6 +256,12 @@ def parts_of(config: Config) -> Parts:
         labelings(config.reward, tasks)
     if len(config.practice.success) not in (0, 2):
         raise BadInput(f"--practice.success: needs a folder for {forward} and one for {tasks[1]}, or none")
+    if config.practice.reweigh and config.practice.judged_by == "tries":
+        raise BadInput(
+            "--practice.reweigh: needs every task judged, which own tries do not; leave out one of both"
+        )
+    if config.practice.reweigh and not config.mix:
+        raise BadInput("--practice.reweigh: weighs the prior data, of which --mix 0 draws nothing")
     if config.seeds != 1:
         raise BadInput("--seeds: --reset-free is one run; give each seed by --seed with an --out of its own")
     return Parts(config, config.out or config.run / FOLDER, spec, tasks)

@@ -10,9 +10,11 @@ import numpy as np
 
 from robot_rl.deploy.verdict import Judging, Tally
 from robot_rl.deploy.weights_ledger import WeightsLedger
+from robot_rl.envs.rollout import evaluate
 from robot_rl.errors import RobotRLError
 from robot_rl.policies.conditioning import TaskPolicy
 from robot_rl.policies.policy import MlpPolicy, Policy
+from robot_rl.specs.tasks import load_task
 
 if TYPE_CHECKING:
     from robot_rl.envs.pair import ResetFreePair
@@ -30,8 +32,15 @@ class SceneJudge:
     episode's seed places everything, as in `robot-rl evaluate`.
     """
 
-    def __init__(self, pair: ResetFreePair, seeds: Sequence[int], scene: int | None = None) -> None:
-        self.pair, self.seeds, self._scene = pair, list(seeds), scene
+    def __init__(
+        self,
+        pair: ResetFreePair,
+        seeds: Sequence[int],
+        scene: int | None = None,
+        others: Sequence[str] = (),
+    ) -> None:
+        """Take the pair, seeds and scene; `others` are tasks judged besides, where things stand anywhere."""
+        self.pair, self.seeds, self._scene, self._others = pair, list(seeds), scene, tuple(others)
         self._starts: dict[str, Mapping[str, np.ndarray]] = {}
 
     def __call__(self, folder: Path, stopped: Callable[[], bool] = lambda: False, block: int = 0) -> Tally:
@@ -45,6 +54,9 @@ class SceneJudge:
             told = TaskPolicy(policy, task, [part.name for part in self.pair.card(task).state])
             episodes = [self.episode(task, told, seed) for seed in seeds if not stopped()]
             found[task] = (len(episodes), sum(episodes))
+        for task in self._others if not stopped() else ():
+            success = evaluate(load_task(task), folder, seeds).success
+            found[task] = (len(success), int(success.sum()))
         return found
 
     def episode(self, task: str, policy: Policy, seed: int) -> bool:

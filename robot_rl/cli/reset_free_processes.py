@@ -123,6 +123,7 @@ def _practise(parts: Parts, practice: Practice, stop: Stop) -> None:
     """Tick at the pace that was asked for; say when the robot stands still, and why."""
     from robot_rl.cli.reset_free_film import tick
     from robot_rl.cli.reset_free_world import WORLD
+    from robot_rl.deploy.weights_ledger import settle_by_practice
 
     config, pace = parts.config.practice, parts.config.practice.pace
     period = 1 / (practice.supervisor.rules.control_rate * pace) if pace else 0.0
@@ -143,6 +144,8 @@ def _practise(parts: Parts, practice: Practice, stop: Stop) -> None:
             time.sleep(_POLL)
         if order.ended:
             practice.world.keep(parts.out / WORLD)
+            if parts.by_tries:
+                settle_by_practice(practice.ledger, parts.judging(), parts.tasks)
 
 
 def _wait(parts: Parts, practice: Practice, due: float, stop: Stop) -> None:
@@ -188,12 +191,13 @@ def run_processes(parts: Parts) -> None:
 
     config = parts.config
     parts.out.mkdir(parents=True, exist_ok=True)
-    children = [Child(work.__name__, work, config) for work in (robot, learner, judge)]
+    works = (robot, learner) if parts.by_tries else (robot, learner, judge)
+    children = [Child(work.__name__, work, config) for work in works]
     queue, ledger = parts.queue(), parts.ledger()
     try:
         with progress(config.steps, "practice", "steps") as advance:
             done = 0
-            while not _finished(children) or ledger.to_judge() is not None:
+            while not _finished(children) or (not parts.by_tries and ledger.to_judge() is not None):
                 time.sleep(_POLL)
                 count, newest = queue.count(), ledger.newest()
                 advance(count - done, f"version {newest.number}" if newest else "")

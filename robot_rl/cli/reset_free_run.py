@@ -38,17 +38,14 @@ def judge_others(parts: Parts) -> dict[str, dict[str, tuple[int, int]]]:
     """
     from robot_rl.cli.arms import write_json
     from robot_rl.envs.rollout import evaluate
-    from robot_rl.policies.conditioning import tasks_of
-    from robot_rl.specs.tasks import load_task, task_names
+    from robot_rl.specs.tasks import load_task
 
     config, found = parts.config, {}
     seeds = range(config.first_seed, config.first_seed + config.episodes)
-    others = [task for task in tasks_of(parts.spec.state_names) if task not in parts.tasks]
-    for task in others:
-        if task in task_names():
-            both = {"before": config.run, "best": parts.out / "best"}
-            rates = {name: evaluate(load_task(task), run, seeds).success for name, run in both.items()}
-            found[task] = {name: (len(one), int(one.sum())) for name, one in rates.items()}
+    for task in parts.others:
+        both = {"before": config.run, "best": parts.out / "best"}
+        rates = {name: evaluate(load_task(task), run, seeds).success for name, run in both.items()}
+        found[task] = {name: (len(one), int(one.sum())) for name, one in rates.items()}
     if found:
         write_json(parts.out / OTHERS, found)
     return found
@@ -70,13 +67,13 @@ def _in_lock_step(parts: Parts) -> None:
 
 
 def print_result(parts: Parts) -> None:
-    """Success of the first weights and of the best, each judged on the same starts, and what it took."""
+    """Success of the first weights and of the best, as they were judged, and what it took."""
     from robot_rl.data.layout import read_json
     from robot_rl.deploy.practice import SUPERVISOR
 
     ledger = parts.ledger()
     for name, version in (("before", ledger.versions()[0]), ("best", ledger.best())):
-        tally = ledger.tally(version.number)
+        tally = ledger.tally(version.number, "practice" if parts.by_tries else "evaluation")
         told = tally_text({task: tally[task] for task in parts.tasks if task in tally})
         print(f"{name}: {told} (at step {version.step})")
     for task, both in (read_json(parts.out / OTHERS) if (parts.out / OTHERS).exists() else {}).items():

@@ -7,7 +7,7 @@ all of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -21,6 +21,7 @@ from robot_rl.learners.online import OnlineLearner
 from robot_rl.policies.checkpoint import write_atomically
 
 STATE = "learner.safetensors"  # beside a version's checkpoint: what rolling back to it restores
+_SUCCESS = "eval_success/"  # and the task, in the log
 _POLL = 0.05  # s between looks at an empty queue
 _READ = 200  # transitions at a time
 
@@ -38,17 +39,22 @@ class LearnerProcess:
         patience: int = 3,
         judged_first: bool = False,
         saves: bool = True,
+        reweigh: Callable[[Mapping[str, float]], Mapping[str, float]] | None = None,
     ) -> None:
         """New weights come every `publish_every` transitions.
 
         After `patience` bad ones in a row the learner itself goes back to the best. With `judged_first`
         nothing new is given out before the last version was judged, as where the robot's own tries judge.
         Without `saves`, whoever drives it saves the learner, with what belongs to the same moment.
+        `reweigh` hears each version's success by task and returns the tasks' shares of the prior data.
         """
         self.learner, self.queue, self.ledger = learner, queue, ledger
         self._every, self._patience, self._saves = publish_every, patience, saves
-        self._judged_first = judged_first
-        self._told = max((int(row["version"]) for row in learner.rows() if "version" in row), default=0)
+        self._judged_first, self._reweigh = judged_first, reweigh
+        told = [row for row in learner.rows() if "version" in row]
+        self._told = max((int(row["version"]) for row in told), default=0)
+        for row in told if reweigh else ():  # a run that goes on remembers what it heard
+            reweigh({k.removeprefix(_SUCCESS): v for k, v in row.items() if k.startswith(_SUCCESS)})
         self._rejected = {v.number for v in ledger.versions() if v.status == "rejected"}
         if ledger.newest() is None:
             self.publish()
@@ -99,18 +105,23 @@ class LearnerProcess:
 
     def hear_verdicts(self) -> None:
         """Log what was found of versions, and go back to the best after `patience` bad ones in a row."""
-        for version in self.ledger.versions():
+        versions, source = self.ledger.versions(), "practice" if self._judged_first else "evaluation"
+        for version in versions:
             if version.status == "rejected" and version.number not in self._rejected:
                 self._rejected.add(version.number)
                 if self.ledger.rejected_in_a_row() % self._patience == 0:
                     self._roll_back()
-            if version.number > self._told and (tally := self.ledger.tally(version.number)):
+            if version.number <= self._told or (self._judged_first and version is versions[-1]):
+                continue  # the newest is still being tried
+            if tally := self.ledger.tally(version.number, source):
                 self._told = version.number
                 self._log(version, shares(tally))
 
     def _log(self, version: Version, found: dict[str, float]) -> None:
-        row = {f"eval_success/{task}": rate for task, rate in found.items()}
+        row = {_SUCCESS + task: rate for task, rate in found.items()}
         mean = sum(found.values()) / len(found)
+        if self._reweigh is not None:
+            row |= {f"prior_share/{task}": share for task, share in self._reweigh(found).items()}
         self.learner.log(
             {"version": version.number, "version_step": version.step, "eval_success": mean, **row}
         )

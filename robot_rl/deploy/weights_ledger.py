@@ -194,14 +194,16 @@ class WeightsLedger:
 def settle_by_practice(ledger: WeightsLedger, judging: Judging, tasks: tuple[str, ...]) -> str:
     """On a robot without a simulator: judge the newest version by its own tries, once there are enough.
 
-    Returns its status, or "" while there are too few; the learner must give out nothing newer meanwhile
-    (`LearnerProcess(judged_first=True)`).
+    Enough are `judging.tries` of each task, or twice as many of any: where one task never succeeds, the other
+    never gets a try that counts. Returns its status, or "" while there are too few; the learner must give out
+    nothing newer meanwhile (`LearnerProcess(judged_first=True)`).
     """
     newest, best = ledger.newest(), ledger.best()
     if newest is None or newest.status != "candidate":
         return ""
     tally = ledger.tally(newest.number, "practice")
-    if not judging.ready(tally, tasks):
+    many = sum(tries for tries, _ in tally.values()) >= 2 * len(tasks) * judging.tries
+    if not (judging.ready(tally, tasks) or many):
         return ""
     return ledger.settle(newest.number, judging(tally, ledger.tally(best.number, "practice")))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +17,11 @@ from torch import Tensor
 
 from robot_rl.errors import BadInput, nearest
 from robot_rl.learners.batch import Batch, TransitionTable
+from robot_rl.policies.conditioning import PREFIX, tasks_of
+
+if TYPE_CHECKING:
+    from robot_rl.data.replay import Transitions
+    from robot_rl.learners.online import OnlineLearner
 
 
 @dataclass(frozen=True)
@@ -137,3 +143,23 @@ class TaskTable:
     def rows(self, indices: Tensor) -> Batch:
         """The batch of the given rows (B,) int64 of the table."""
         return self._table.rows(indices)
+
+
+class Reweigher:
+    """Lets the prior data of a learner of several tasks follow what evaluations say of each task."""
+
+    def __init__(
+        self, learner: OnlineLearner, transitions: Transitions, config: Reweighting | None = None
+    ) -> None:
+        """Take the learner and the prior transitions that it was given, whose states name their task."""
+        names = learner.offline.spec.state_names
+        columns = [k for k, name in enumerate(names) if name.startswith(PREFIX)]
+        self._weights, self._learner = TaskWeights(tasks_of(names), config), learner
+        self._tasks = transitions.observations[:, columns].argmax(1)  # (N,)
+
+    def __call__(self, success: Mapping[str, float]) -> dict[str, float]:
+        """Take an evaluation, task -> success in [0, 1]; returns each task's share of the prior data."""
+        self._weights.observe(success)
+        weights = self._weights.weights()
+        self._learner.weigh_tasks(self._tasks, weights)
+        return dict(zip(self._weights.tasks, weights.tolist(), strict=True))

@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("metaworld")
 from safetensors.numpy import load_file
 
+from robot_rl.cli.lock_step import LockStep
 from robot_rl.cli.main import main
 from robot_rl.cli.reset_free_film import strips
 from robot_rl.cli.reset_free_run import print_result
@@ -102,6 +103,32 @@ def test_what_was_not_practised_is_judged_before_and_after(run, tmp_path, capsys
     assert json.loads((tmp_path / "on/other_tasks.json").read_text())["door_open"]["best"] == [1, 0]
     assert main(["report", str(tmp_path / "on")]) == 0
     assert "that were not practised" in (tmp_path / "on/report.html").read_text()
+    weighed = tmp_path / "weighed"
+    more = ["--practice.lock-step", "--practice.no-film", "--practice.reweigh"]
+    assert finetune(root / "three", weighed, 90, *more) == 0
+    assert {row[2] for row in rows(weighed)[2] if row[1] == "evaluation"} == {*TASKS, "door_open"}
+    log = [json.loads(line) for line in (weighed / "online.jsonl").read_text().splitlines()]
+    shares = [
+        [row[f"prior_share/{task}"] for task in (*TASKS, "door_open")] for row in log if "version" in row
+    ]
+    assert len(shares) > 1 and all(sum(one) == pytest.approx(1) and min(one) >= 1 / 6 for one in shares)
+
+
+def test_own_tries_judge_where_that_is_asked_for(run, tmp_path, capsys, monkeypatch):
+    seen, close = [], LockStep.close
+    monkeypatch.setattr(
+        LockStep, "close", lambda self: (seen.append(self.practice.supervisor.state.steps), close(self))
+    )
+    out, more = tmp_path / "on", ["--practice.judged-by", "tries", "--practice.no-film"]
+    assert finetune(run, out, 300, "--practice.lock-step", *more) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"before: drawer_open 0.00 \(.* \(at step 0\)\nbest: drawer_open ", told)
+    _, versions, trials = rows(out)
+    assert {row[1] for row in trials} == {"practice"}
+    # The drawer stays closed, so that only opening is tried; that must not keep new weights back.
+    # The last one comes when all is over, tried or not.
+    assert len(versions) > 3 and "candidate" not in {row[2] for row in versions[:-2]}
+    assert json.loads((out / "supervisor.json").read_text())["state"]["steps"] == seen[0]  # to the last step
 
 
 def rows(out):
@@ -182,6 +209,11 @@ def test_killed_processes_are_started_anew_and_nothing_is_missing(run, tmp_path)
             "needs the labelings of drawer_open and of drawer",
         ),
         (["--seeds", "2"], "--reset-free is one run"),
+        (
+            ["--practice.reweigh", "--practice.judged-by", "tries"],
+            "--practice.reweigh: needs every task judged",
+        ),
+        (["--practice.reweigh", "--mix", "0"], "--practice.reweigh: weighs the prior data"),
     ],
 )
 def test_what_it_refuses(run, tmp_path, capsys, options, message):

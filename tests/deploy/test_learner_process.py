@@ -113,3 +113,23 @@ def test_what_was_found_of_versions_is_logged_once(tmp_path, offline):
     rig.process.hear_verdicts()
     rows = [row for row in rig.process.learner.rows() if "eval_success" in row]
     assert [(r["eval_success"], r["eval_success/right"], r["version"]) for r in rows] == [(0.75, 0.5, 1)]
+
+
+def test_what_is_heard_of_the_tasks_is_remembered_after_a_kill(tmp_path, offline):
+    heard = []
+
+    def reweigh(success):
+        heard.append(dict(success))
+        return {"right": 0.25, "left": 0.75}
+
+    rig = Rig(tmp_path, offline, reweigh=reweigh)
+    rig.run(150)
+    rig.ledger.note(2, {"right": (10, 10), "left": (10, 4)})
+    rig.process.hear_verdicts()
+    rig.process.hear_verdicts()  # once only
+    assert heard == [{"right": 1.0, "left": 0.4}]
+    row = next(row for row in rig.process.learner.rows() if "version" in row)
+    assert row["prior_share/left"] == 0.75 and row["eval_success"] == pytest.approx(0.7)
+    rig.process.learner.save()
+    Rig(tmp_path, offline, reweigh=reweigh)
+    assert heard == [{"right": 1.0, "left": 0.4}] * 2

@@ -92,6 +92,17 @@ def test_a_robot_s_own_tries_judge_once_there_are_enough(tmp_path):
     assert settle_by_practice(ledger, judging, tasks) == "best" and value_of(tmp_path / "best") == 2.0
 
 
+def test_a_task_that_gets_no_tries_does_not_keep_new_weights_back(tmp_path):
+    ledger, judging, tasks = WeightsLedger(tmp_path), Judging(tries=4), ("open", "close")
+    ledger.publish(0, writer(0.0))
+    ledger.note(1, {"open": (9, 0)}, "practice")  # nothing is opened, so closing is never tried
+    ledger.publish(10, writer(1.0))
+    ledger.note(2, {"open": (15, 1)}, "practice")
+    assert settle_by_practice(ledger, judging, tasks) == ""
+    ledger.note(2, {"open": (1, 1)}, "practice")
+    assert settle_by_practice(ledger, judging, tasks) == "best"
+
+
 def test_another_file_is_refused(tmp_path):
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "ledger.sqlite").write_bytes(b"no database at all" * 100)

@@ -13,7 +13,14 @@ import torch
 from robot_rl.data.replay import Transitions
 from robot_rl.errors import BadInput
 from robot_rl.learners.batch import TransitionTable
-from robot_rl.learners.reweighting import Reweighting, TaskTable, TaskWeights, urgency, weights_of
+from robot_rl.learners.reweighting import (
+    Reweigher,
+    Reweighting,
+    TaskTable,
+    TaskWeights,
+    urgency,
+    weights_of,
+)
 
 
 def test_urgency_by_hand():
@@ -79,6 +86,26 @@ def test_batches_are_drawn_by_task():
     by_task.weigh(np.array([0.0, 1.0, 0.0]))
     rows = by_task.sample(500, torch.Generator().manual_seed(0)).observations[:, 0].numpy().astype(int)
     assert set(rows) == {0, 2, 3, 5} and len(by_task) == 6
+
+
+def test_prior_data_follows_what_is_heard_of_each_task():
+    class Learner:
+        class offline:
+            class spec:
+                state_names = ("x", "task.open", "task.close")
+
+        def weigh_tasks(self, tasks, weights):
+            self.tasks, self.weights = tasks, weights
+
+    states = np.array([[9, 0, 1], [9, 1, 0], [9, 0, 1]], np.float32)
+    zeros, ones = np.zeros((3, 1), np.float32), np.ones(3, np.float32)
+    prior = Transitions(states, zeros, ones, ones, states, ones > 0, np.arange(3))
+    learner = Learner()
+    hear = Reweigher(learner, prior, Reweighting(temperature=1.0, least=0.0))
+    assert hear({"open": 1.0}) == {"open": 0.5, "close": 0.5}  # nothing is known of close yet
+    shares = hear({"open": 1.0, "close": 0.0})  # urgencies 0 and 1: 1 / (1 + e)
+    assert shares == pytest.approx({"open": 1 / (1 + np.e), "close": np.e / (1 + np.e)})
+    assert learner.tasks.tolist() == [1, 0, 1] and learner.weights == pytest.approx([*shares.values()])
 
 
 def test_what_does_not_fit_is_refused():
