@@ -52,6 +52,11 @@ class PairWorld:
         """From which probability on a picture shows success, for tasks that are judged by pictures."""
         return {} if self._success is None else self._success.thresholds
 
+    @property
+    def quality(self) -> Mapping[str, Mapping[str, int]]:
+        """Task -> how often pictures were right and wrong about success, where they judge it."""
+        return {} if self._success is None else self._success.quality
+
     def observe(self) -> np.ndarray:
         """The state (N,) under the present task."""
         return np.asarray(self.pair.env.state(), np.float32)

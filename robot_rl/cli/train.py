@@ -87,7 +87,7 @@ class Config:
     threads: int = 1
     """Processor threads; small networks are fastest with 1."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """cuda trains iql and bc on a GPU, each update captured as a CUDA graph; not yet tried on a real one."""
+    """cuda trains iql and bc on a GPU, each update captured as a CUDA graph."""
     more: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MORE")] = ()
     """With --by-task: further datasets, of other tasks or of the same."""
     by_task: bool = False

@@ -1,8 +1,8 @@
 """Updates on a GPU: one captured as a CUDA graph and replayed, as launching its small kernels takes longer.
 
 Each replay gathers its batch, computes the losses and moves the weights; only the rows' numbers go in. It
-follows torch's documentation of CUDA graphs and has been run with a stand-in for the GPU alone: the benchmark
-`learners` compares it with the eager update where there is one.
+follows torch's documentation of CUDA graphs; the benchmark `learners` compares it with the eager update and
+the processor where there is a GPU.
 """
 
 from __future__ import annotations

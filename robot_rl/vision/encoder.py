@@ -56,16 +56,18 @@ class ImageTextEncoder:
         return self.model.encode_text(tokens, normalize=True).cpu().numpy()
 
 
-def load_open_clip(name: str, weights: str, device: str = "cpu") -> ImageTextEncoder:
+def load_open_clip(name: str, weights: str, device: str = "") -> ImageTextEncoder:
     """Load any open_clip model by architecture name and by pretrained tag (needs the hub) or local file.
 
-    Raises BadInput for unknown names and tags, naming the nearest, and for files that do not load.
+    It runs on `device`; by default on the GPU where torch sees one, else on the processor. Raises BadInput
+    for unknown names and tags, naming the nearest, and for files that do not load.
     """
     open_clip = import_open_clip()
     if name not in open_clip.list_models():
         raise BadInput(
             f"--model: open_clip has no architecture '{name}'.{_few(name, open_clip.list_models())}"
         )
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     local = Path(weights).expanduser()
     if not local.is_file() and weights not in open_clip.list_pretrained_tags_by_model(name):
         tags = open_clip.list_pretrained_tags_by_model(name)

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from robot_rl.data.replay import Transitions
+from robot_rl.learners.cuda_graph import CAPTURED, CapturedUpdate
 from robot_rl.learners.d3rlpy_adapter import import_d3rlpy, to_replay_buffer
 from robot_rl.learners.train import TrainConfig, make_learner, make_table
 from tests.benchmarks._loading import loading
@@ -220,12 +221,41 @@ def rlpd_rows(data: Transitions, buffer: object, rounds: int) -> list[Row]:
     ]
 
 
-def cuda_row() -> Row:
-    """Whether there is a GPU; the learners run on the processor either way."""
-    note = (
-        torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU: nothing was measured on one"
-    )
-    return Row("cuda", float(torch.cuda.is_available()), "", note=note)
+def gpu_rows(data: Transitions, rounds: int) -> list[Row]:
+    """Updates of iql and bc on a GPU, where there is one: captured, kernel after kernel, and on the CPU."""
+    if not torch.cuda.is_available():
+        return [Row("gpu", 0.0, "", note="none: nothing was measured on one")]
+    rows = []
+    for algorithm in CAPTURED:
+        contestants = {
+            "captured": (on_gpu(algorithm, data, captured=True), 10),
+            "eager": (on_gpu(algorithm, data, captured=False), 2),
+            "cpu": (ours(algorithm, data), 200),
+        }
+        found = rates(contestants, rounds)  # one call on the GPU is 100 updates: the host runs ahead of it
+        rate, over_cpu = 100 * statistics.median(found["captured"]), 100 * ratio(found, "captured", "cpu")
+        rows += [
+            Row.of(f"{algorithm}_gpu", round(rate), "updates/s", None, torch.cuda.get_device_name()),
+            Row.of(f"{algorithm}_gpu_over_eager", round(ratio(found, "captured", "eager"), 2), "ratio", None),
+            Row.of(f"{algorithm}_gpu_over_cpu", round(over_cpu, 2), "ratio", None, f"{THREADS} threads"),
+        ]
+    return rows
+
+
+def on_gpu(algorithm: str, data: Transitions, captured: bool) -> Callable[[], None]:
+    """100 updates of ours, sampling included, until the GPU is done with them."""
+    config, generator = TrainConfig(algorithm, batch_size=BATCH, hidden=HIDDEN), torch.Generator()
+    table = make_table(data, config).to("cuda")
+    learner = make_learner(config, STATE, ACTION, generator.manual_seed(0), "cuda")
+    update = CapturedUpdate(learner, table, BATCH, torch.device("cuda")) if captured else None
+
+    def call() -> None:
+        for _ in range(100):
+            rows = torch.randint(len(table), (BATCH,), generator=generator)
+            update(rows) if update else learner.update(table.rows(rows.cuda()))
+        torch.cuda.synchronize()
+
+    return call
 
 
 def main() -> None:
@@ -245,7 +275,7 @@ def main() -> None:
         else:
             rows.append(Row(f"{name}_over_d3rlpy", 0.0, "", note=f"robot_rl.learners.{name} is not there"))
     rows += loading(100_000 if quick else 1_000_000, 3 if quick else 5)
-    report("learners", [*rows, cuda_row()])
+    report("learners", [*rows, *gpu_rows(data, rounds)])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""The drawer, opened and closed in turns in one world: from a weak policy to a good one without a reset.
+"""A drawer, opened and closed in turns in one world: from a weak policy to a good one without a reset.
 
 Beside the reset-free run stand cloning, the offline policy, naive SAC that starts from nothing, and an oracle
-whose world is set up anew before each try. Each arm and seed is a run of its own in `--folder`, which is kept
-and continued, so that the benchmark can be done in parts (`--arms`). Rewards are the simulator's.
+whose world is set up anew before each try; a door is the harder pair. Their rewards are the simulator's.
+Three more arms know no written reward: 1 where the simulator sees success, 1 where a classifier of pictures
+sees it, and a reward learned from preferences; in the last two nothing but pictures ends a try or judges
+weights. Each arm and seed is a run of its own in `--folder`, which is kept and continued, so that the
+benchmark can be done in parts (`--arms`).
 """
 
 from __future__ import annotations
@@ -26,9 +29,13 @@ import numpy as np
 
 from robot_rl.cli import train as train_verb
 from robot_rl.cli.finetune import Config
+from robot_rl.cli.label import Config as LabelConfig
+from robot_rl.cli.label import main as label
 from robot_rl.cli.lock_step import LockStep
 from robot_rl.cli.reset_free import PracticeConfig, make_pair_of, parts_of
 from robot_rl.cli.reset_free_judge import SceneJudge
+from robot_rl.cli.success import Config as SuccessConfig
+from robot_rl.cli.success import main as success
 from robot_rl.deploy.supervisor import Order
 from robot_rl.deploy.verdict import Tally
 from robot_rl.envs.collect import Plan, collect
@@ -37,10 +44,12 @@ from robot_rl.specs.dataset_cards import load_dataset_card
 from robot_rl.specs.tasks import load_task
 from tests.benchmarks._rows import Row, report
 
-TASKS = ("drawer_open", "drawer_close")
+DRAWER, DOOR = ("drawer_open", "drawer_close"), ("door_open", "door_close")
 # Not used for any choice: those were made on the data seeds 511 to 514 and evaluations from 10,000 on.
 DATA_SEED, FIRST_EPISODE = 811, 80_000
-DATA = {"drawer_open": ("mixed", 30), "drawer_close": ("mixed", 30)}  # quality and episodes
+QUALITY, EPISODES = "mixed", 30  # of each task's data
+SUCCESS_DATA = ("medium", 821, 30)  # quality, seed and episodes that success classifiers are fitted on
+ONLINE = {"utd": 4}
 EARLY = 0.1  # share of the steps in which success may not fall
 # SAC as it is without prior data: two critics, one update a step.
 SAC = {"critics": "2", "subset": "2", "utd": "1", "layer_norm": "false", "target_entropy": "-4"}
@@ -57,13 +66,21 @@ class Arm:
     online: Mapping[str, Any] | None = field(default_factory=dict)  # None: it does not practise
     resets: bool = False  # the world is set up anew before each try
     seeds: int = 1
+    tasks: tuple[str, str] = DRAWER
+    data_reward: str = "next.reward"  # column of the offline data; "labeled": learned from preferences
+    reward: str = "true"  # online; with "labeled" the learned one
+    pixels: bool = False  # classifiers of pictures say what success is, and own tries judge weights
 
 
 ARMS = (
-    Arm("reset-free", online={"utd": 2}, seeds=3),
+    Arm("reset-free", online=ONLINE, seeds=3),
     Arm("BC", "bc", online=None),
     Arm("naive SAC", "rlpd", 1, SAC, {"mix": 0.0}),
-    Arm("oracle with resets", online={"utd": 2}, resets=True),
+    Arm("oracle with resets", online=ONLINE, resets=True),
+    Arm("door", online=ONLINE, tasks=DOOR),
+    Arm("true success", online=ONLINE, data_reward="next.success", reward="success", seeds=3),
+    Arm("pixel success", online=ONLINE, data_reward="next.success", reward="success", pixels=True, seeds=3),
+    Arm("learned reward", online=ONLINE, data_reward="labeled", reward="labeled", pixels=True, seeds=3),
 )
 
 
@@ -93,17 +110,50 @@ class Work:
         return f"{self.arm.name.replace(' ', '_')}-{self.seed}"
 
 
+def collected(folder: Path, task: str, quality: str, seed: int, episodes: int, images: bool) -> Path:
+    """The dataset of a task, collected unless it is there."""
+    path = folder / f"{task}-{quality}-{seed}{'-seen' if images else ''}"
+    if not (path / "meta/info.json").exists():
+        collect(
+            Plan(load_task(task), load_dataset_card(task, quality), path, episodes, seed, images), workers=1
+        )
+    return path
+
+
+def data_of(work: Work) -> list[Path]:
+    """The offline data of both tasks, with labels where rewards are learned."""
+    seed, learned = DATA_SEED + work.seed, work.arm.data_reward == "labeled"
+    paths = [collected(work.folder, task, QUALITY, seed, EPISODES, learned) for task in work.arm.tasks]
+    return [labeling(work, task) / "dataset" for task in work.arm.tasks] if learned else paths
+
+
+def labeling(work: Work, task: str) -> Path:
+    """A reward learned from what clip says of pairs of pictures of the offline data."""
+    dataset = collected(work.folder, task, QUALITY, DATA_SEED + work.seed, EPISODES, True)
+    out = work.folder / f"{task}-labeling-{work.seed}"
+    if not (out / "label.json").exists():
+        label(LabelConfig(dataset=dataset, task=task, out=out, store=work.folder / f"{out.name}.sqlite"))
+    return out
+
+
+def classifier(folder: Path, task: str, opposite: str) -> Path:
+    """Who sees success of a task, fitted to 200 labeled frames."""
+    out, (quality, seed, episodes) = folder / f"{task}-success", SUCCESS_DATA
+    if not (out / "success.json").exists():
+        own, other = (collected(folder, one, quality, seed, episodes, True) for one in (task, opposite))
+        success(SuccessConfig(dataset=own, opposite_data=other, task=task, out=out))
+    return out
+
+
 def offline(work: Work) -> Path:
-    """Collect and train, or find what was trained already."""
-    paths = []
-    for task, (quality, episodes) in DATA.items():
-        card, path = load_dataset_card(task, quality), work.folder / f"{task}-{work.seed}"
-        collect(Plan(load_task(task), card, path, episodes, DATA_SEED + work.seed, images=False), workers=1)
-        paths.append(path)
-    arm, out = work.arm, work.folder / f"offline-{work.arm.algorithm}-{work.arm.updates}-{work.seed}"
+    """Collect, label and train, or find what was trained already."""
+    first, *others = data_of(work)
+    arm = work.arm
+    column = "next.reward" if arm.data_reward == "labeled" else arm.data_reward
+    out = work.folder / f"offline-{arm.tasks[0]}-{arm.algorithm}-{arm.updates}-{arm.data_reward}-{work.seed}"
     config = train_verb.Config(
-        paths[0], out, algo=arm.algorithm, steps=arm.updates, seed=work.seed, reward="next.reward",
-        settings=dict(arm.settings), more=tuple(paths[1:]), by_task=True,
+        first, out, algo=arm.algorithm, steps=arm.updates, seed=work.seed, reward=column,
+        settings=dict(arm.settings), more=tuple(others), by_task=True,
     )  # fmt: skip
     train_verb.main(config)
     return out
@@ -120,23 +170,32 @@ def run_one(work: Work) -> dict[str, Any]:
         found |= practise(work, run)
     found["seconds"] = round(time.monotonic() - start)
     kept.write_text(json.dumps(found))
-    print(f"{work.name}: {json.dumps({k: v for k, v in found.items() if k != 'curve'})}", flush=True)
+    print(f"{work.name}: {json.dumps({k: v for k, v in found.items() if k != 'early'})}", flush=True)
     return found
 
 
 def practise(work: Work, run: Path) -> dict[str, Any]:
     """Let it practise; what it came to, and what that took."""
-    options = PracticeConfig(lock_step=True, on_help="reset", film=False)
-    config = Config(run, work.folder / f"online-{work.name}", reward="true", steps=work.steps,
+    arm, seen = work.arm, {}
+    if arm.pixels:
+        folders = [classifier(work.folder, *tasks) for tasks in (arm.tasks, arm.tasks[::-1])]
+        seen = {"success": tuple(folders), "judged_by": "tries"}
+    options = PracticeConfig(lock_step=True, on_help="reset", film=False, **seen)
+    reward = arm.reward
+    if reward == "labeled":
+        reward = ",".join(str(labeling(work, task)) for task in arm.tasks)
+    config = Config(run, work.folder / f"online-{work.name}", reward=reward, steps=work.steps,
                     seed=work.seed, episodes=10, practice=options)  # fmt: skip
-    parts = parts_of(dataclasses.replace(config, reset_free=True, **work.arm.online))
-    lock_step = (WithResets if work.arm.resets else LockStep)(parts)
+    parts = parts_of(dataclasses.replace(config, reset_free=True, **arm.online))
+    lock_step = (WithResets if arm.resets else LockStep)(parts)
+    lock_step.run(until=round(EARLY * work.steps))
+    ledger = lock_step.ledger
+    early = [(v.step, mean_of(judged(work, ledger.folder(v.number)))) for v in ledger.versions()[1:]]
     lock_step.run()
-    ledger, supervisor = lock_step.ledger, lock_step.practice.supervisor
-    curve = [(v.step, mean_of(ledger.tally(v.number))) for v in ledger.versions() if ledger.tally(v.number)]
+    supervisor = lock_step.practice.supervisor
     state = supervisor.state
     found = {
-        "curve": curve,
+        "early": early,
         "end": judged(work, parts.out / "best"),
         "best_step": ledger.best().step,
         "elsewhere": judged(work, parts.out / "best", scene=False),
@@ -144,6 +203,8 @@ def practise(work: Work, run: Path) -> dict[str, Any]:
         "resets": state.resets - 1,
         "perturbations": state.perturbations,
         "asked_for_help": state.asked_for_help,
+        "periods": state.steps,
+        "seen": lock_step.world.quality,
     }
     lock_step.close()
     return found
@@ -151,7 +212,7 @@ def practise(work: Work, run: Path) -> dict[str, Any]:
 
 def judged(work: Work, folder: Path, scene: bool = True) -> dict[str, tuple[int, int]]:
     """Tries and successes of each task, on starts that chose nothing."""
-    pair = make_pair_of(TASKS)
+    pair = make_pair_of(work.arm.tasks)
     seeds = range(FIRST_EPISODE, FIRST_EPISODE + work.episodes)
     found = SceneJudge(pair, seeds, work.seed if scene else None)(folder)
     pair.close()
@@ -199,20 +260,22 @@ def gain_of(name: str, before: float, after: float) -> list[Row]:
 
 def cost_of(name: str, runs: list[dict[str, Any]], steps: int, main: bool) -> list[Row]:
     """What practice took, and whether success fell when it began."""
-    window = max(EARLY * steps, 1000)
-    worst = [min((rate for step, rate in run["curve"][1:] if step <= window), default=1.0) for run in runs]
-    drop = np.mean([run["curve"][0][1] - low for run, low in zip(runs, worst, strict=True)])
+    drops = [mean_of(run["offline"]) - min(rate for _, rate in run["early"]) for run in runs]
     minutes, seconds = (np.mean([run[key] for run in runs]) for key in ("minutes", "seconds"))
     total = {key: sum(run[key] for run in runs) for key in ("resets", "perturbations", "asked_for_help")}
-    told = f"offline less the worst judged within {window:.0f} steps, mean of the seeds"
+    told = (
+        f"offline less the worst weights of the first {EARLY:.0%} of the steps, same starts; each seed "
+        + ", ".join(f"{drop:.2f}" for drop in drops)
+    )
     also = (
         f"after the first set-up; perturbations {total['perturbations']}, "
         f"asked for help {total['asked_for_help']} times"
     )
     goals = (("<=", 0.1), ("<=", 0)) if main else (None, None)
-    took = f"{steps} steps, homing included; mean of the seeds"
+    periods = np.mean([run["periods"] for run in runs])
+    took = f"{steps} steps of tries, {periods:.0f} with homing; mean of the seeds"
     return [
-        Row.of(f"{name}/drop_early", round(float(drop), 3), "success", goals[0], told),
+        Row.of(f"{name}/drop_early", round(float(np.mean(drops)), 3), "success", goals[0], told),
         Row.of(f"{name}/resets", total["resets"], "", goals[1], also),
         Row.of(f"{name}/robot_time", round(float(minutes), 1), "min", None, took),
         Row.of(f"{name}/wall_clock", round(float(seconds) / 60, 1), "min", None, "judging included"),
@@ -232,7 +295,33 @@ def rate(name: str, one: Interval, note: str, goal: tuple[str, float] | None = N
 
 def by_task(runs: list[dict[str, Any]], key: str) -> str:
     """Success of each task, over all seeds."""
-    return ", ".join(f"{task} {pooled([{task: run[key][task]} for run in runs]).mean:.2f}" for task in TASKS)
+    tasks = runs[0][key]
+    return ", ".join(f"{task} {pooled([{task: run[key][task]} for run in runs]).mean:.2f}" for task in tasks)
+
+
+def seen_rows(arm: Arm, runs: list[dict[str, Any]]) -> list[Row]:
+    """How well pictures told success in practice, frame by frame, where the simulator knew."""
+    rows, name = [], arm.name.replace(" ", "_")
+    for task in arm.tasks:
+        cells = {cell: sum(run["seen"][task][cell] for run in runs) for cell in runs[0]["seen"][task]}
+        for what, wrong, right in (("missed", "false_negative", "true_positive"),
+                                   ("false_alarms", "false_positive", "true_negative")):  # fmt: skip
+            count, goal = cells[wrong] + cells[right], 0.2 if what == "missed" else 0.05
+            share = round(cells[wrong] / max(count, 1), 4)
+            rows.append(Row.of(f"{name}/{task}_{what}", share, "share", ("<=", goal), f"{count} frames"))
+    return rows
+
+
+def pixel_rows(found: dict[str, list[dict[str, Any]]]) -> list[Row]:
+    """What rewards from pictures reach of what the true success signal does."""
+    if "true success" not in found:
+        return []
+    true, rows = pooled([run["end"] for run in found["true success"]]).mean, []
+    for name, goal in (("pixel success", (">=", 0.9)), ("learned reward", (">=", 0.9))):
+        if name in found:
+            share = pooled([run["end"] for run in found[name]]).mean / max(true, 1e-9)
+            rows.append(Row.of(f"{name.replace(' ', '_')}/of_true_success", round(share, 3), "share", goal))
+    return rows
 
 
 def main() -> None:
@@ -242,7 +331,7 @@ def main() -> None:
     parser.add_argument(
         "--arms", nargs="*", default=[arm.name for arm in ARMS], help="which, to do it in parts"
     )
-    parser.add_argument("--seeds", type=int, default=3, help="of the reset-free arm")
+    parser.add_argument("--seeds", type=int, default=3, help="at most, of the arms that use several")
     parser.add_argument("--steps", type=int, default=15_000, help="environment steps of practice")
     parser.add_argument("--episodes", type=int, default=50, help="of each task in the last evaluation")
     parser.add_argument("--folder", type=Path, default=None, help="kept and continued; else a temporary one")
@@ -251,11 +340,13 @@ def main() -> None:
         options.seeds, options.steps, options.episodes = 1, 1200, 4
     start, folder = time.monotonic(), options.folder or Path(tempfile.mkdtemp(prefix="reset-free-"))
     folder.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows, found = [], {}
     for arm in (arm for arm in ARMS if arm.name in options.arms):
         works = [Work(arm, seed, folder, options.steps, options.episodes)
                  for seed in range(min(arm.seeds, options.seeds))]  # fmt: skip
-        rows += rows_of(arm, [run_one(work) for work in works], options.steps)
+        runs = found[arm.name] = [run_one(work) for work in works]
+        rows += rows_of(arm, runs, options.steps) + (seen_rows(arm, runs) if arm.pixels else [])
+    rows += pixel_rows(found)
     report(
         "reset_free", [*rows, Row("seconds", round(time.monotonic() - start), "s", note=f"runs in {folder}")]
     )

@@ -1,47 +1,44 @@
-"""Keep what was known: success on all tasks of pre-training, before and after fine-tuning on one of them.
+"""Keep what was known: success on all tasks of pre-training, before and after practice of two of them.
 
-One policy of three Meta-World tasks is trained offline (IQL on states, one number a task says which is
-meant) and goes on online in one task alone: without the prior data, with half of each batch from all of it
-alike, and with half of it drawn by `learners.reweighting`, which hears of every evaluation. Few seeds: it
-informs.
+One policy of three Meta-World tasks is trained offline and practises the drawer's two without resets: without
+the prior data, with half of each batch from all of it alike, and with that half drawn by
+`learners.reweighting`, which hears of every judged version. The last weights are compared, not the best.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import gymnasium
-import numpy as np
-
-from robot_rl.data.replay import Transitions, transitions_from_dataset
-from robot_rl.data.store import Dataset
-from robot_rl.envs.collect import Plan, collect
-from robot_rl.envs.make import make_task
-from robot_rl.learners.describe import describe_policy
-from robot_rl.learners.finetune import evaluate_policy, finetune
-from robot_rl.learners.offline_run import load_offline
-from robot_rl.learners.online import OnlineConfig, OnlineLearner
-from robot_rl.learners.reweighting import TaskWeights
-from robot_rl.learners.train import TrainConfig, train
-from robot_rl.policies.policy import Policy
+from robot_rl.cli import train as train_verb
+from robot_rl.cli.finetune import Config
+from robot_rl.cli.lock_step import LockStep
+from robot_rl.cli.reset_free import PracticeConfig, parts_of
+from robot_rl.envs.rollout import evaluate
 from robot_rl.report.statistics import wilson
-from robot_rl.specs.dataset_cards import load_dataset_card
 from robot_rl.specs.tasks import load_task
 from tests.benchmarks._rows import BENCH, Row, report
+from tests.benchmarks.reset_free import collected
 
-TASKS, ONLINE = ("drawer_open", "drawer_close", "door_open"), "door_open"
+PRACTISED, KEPT = ("drawer_open", "drawer_close"), "door_open"
+TASKS = (*PRACTISED, KEPT)
 QUALITY, DATA_SEED, FIRST_EPISODE = "mixed", 721, 90_000
-SIZE = 8  # parts of the longest state; a task that has fewer shows 0 there
-ARMS = ("no prior data", "prior data alike", "prior data reweighted")
+ARMS: Mapping[str, Mapping[str, Any]] = {
+    "no prior data": {"mix": 0.0},
+    "prior data alike": {},
+    "prior data reweighted": {"reweigh": True},
+}
 
 
 @dataclass(frozen=True)
@@ -51,127 +48,99 @@ class Work:
     folder: Path
     episodes: int  # of each task's data
     updates: int  # offline
-    steps: int  # online
-    eval_every: int
-    tries: int  # episodes of each task in an evaluation
+    steps: int  # of tries
+    tries: int  # episodes of each task, before and after
 
 
-def told(states: np.ndarray, task: int) -> np.ndarray:
-    """States (..., S) with 0 where the task has no such part, and one number a task."""
-    found = np.zeros((*states.shape[:-1], SIZE + len(TASKS)), np.float32)
-    found[..., : states.shape[-1]], found[..., SIZE + task] = states, 1.0
-    return found
-
-
-class Told(gymnasium.Wrapper):
-    """A task whose states say which one it is."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(make_task(load_task(name)))
-        self._task = TASKS.index(name)
-
-    def reset(self, **options):
-        observation, info = self.env.reset(**options)
-        return told(observation["state"], self._task), info
-
-    def step(self, action):
-        observation, *rest = self.env.step(action)
-        return told(observation["state"], self._task), *rest
-
-
-def data(work: Work) -> tuple[list[Dataset], Transitions, np.ndarray]:
-    """The tasks' datasets, all their transitions, and each one's task (N,)."""
-    datasets = []
-    for name in TASKS:
-        path = work.folder / f"{name}-{QUALITY}-{DATA_SEED}-{work.episodes}"
-        plan = Plan(
-            load_task(name), load_dataset_card(name, QUALITY), path, work.episodes, DATA_SEED, images=False
-        )
-        datasets.append(collect(plan))
-    parts = [transitions_from_dataset(one) for one in datasets]
-    names = [field.name for field in dataclasses.fields(Transitions) if field.name != "dropped"]
-    joined = {name: np.concatenate([getattr(part, name) for part in parts])
-              for name in names if "observations" not in name}  # fmt: skip
-    for name in ("observations", "next_observations"):
-        joined[name] = np.concatenate([told(getattr(part, name), k) for k, part in enumerate(parts)])
-    return datasets, Transitions(**joined), np.repeat(np.arange(len(TASKS)), [len(part) for part in parts])
-
-
-def learn_offline(work: Work, seed: int, datasets: list[Dataset], transitions: Transitions) -> Path:
+def learn_offline(work: Work, seed: int) -> Path:
     """One policy of all tasks; a run that is there is taken as it is."""
-    described = describe_policy(datasets[-1], transitions.actions, "next.reward")  # that of the longest state
-    names = (*described.state_names, *(f"task.{name}" for name in TASKS))
-    units = (*described.state_units, *["1"] * len(TASKS))
-    described = described.model_copy(update={"state_names": names, "state_units": units})
-    config = TrainConfig("iql", steps=work.updates, seed=seed)
-    return train(transitions, work.folder / f"offline-{seed}", config, description=described)
+    first, *others = (
+        collected(work.folder, task, QUALITY, DATA_SEED + seed, work.episodes, False) for task in TASKS
+    )
+    out = work.folder / f"offline-{work.updates}-{seed}"
+    train_verb.main(
+        train_verb.Config(first, out, steps=work.updates, seed=seed, more=tuple(others), by_task=True)
+    )
+    return out
 
 
-def judge(work: Work, envs: dict[str, Told], policy: Policy) -> dict[str, float]:
-    """Success of every task by its own starts."""
+def practise(work: Work, arm: str, seed: int, run: Path) -> Path:
+    """Practise by an arm's settings; returns the folder of the last weights."""
+    settings = dict(ARMS[arm])
+    practice = PracticeConfig(
+        lock_step=True, on_help="reset", film=False, reweigh=settings.pop("reweigh", False)
+    )
+    out = work.folder / f"{arm.replace(' ', '-')}-{seed}"
+    config = Config(
+        run, out, steps=work.steps, seed=seed, episodes=10, utd=4, reset_free=True, practice=practice
+    )
+    lock_step = LockStep(parts_of(dataclasses.replace(config, **settings)))
+    lock_step.run()
+    lock_step.close()
+    return out
+
+
+def judged(work: Work, run: Path) -> dict[str, int]:
+    """Successes of every task, things standing anywhere."""
     seeds = range(FIRST_EPISODE, FIRST_EPISODE + work.tries)
-    return {name: float(evaluate_policy(env, policy, seeds)[0].mean()) for name, env in envs.items()}
+    return {task: int(evaluate(load_task(task), run, seeds).success.sum()) for task in TASKS}
 
 
-def go_online(work: Work, arm: str, seed: int) -> tuple[dict[str, float], dict[str, float], str]:
-    """Success by task before and after, and the last weights in words."""
-    datasets, transitions, tasks = data(work)
-    offline = load_offline(learn_offline(work, seed, datasets, transitions))
-    mix = 0.0 if arm == ARMS[0] else 0.5
-    config = OnlineConfig(steps=work.steps, mix=mix, eval_every=work.eval_every, seed=seed)
-    out = work.folder / f"online-{arm.replace(' ', '-')}-{seed}"
-    learner = OnlineLearner(out, offline, config, transitions if mix else None)
-    weights, envs = TaskWeights(TASKS), {name: Told(name) for name in TASKS}
+def found(work: Work, arm: str, seed: int) -> dict[str, Any]:
+    """Successes before and after, and the last shares of the prior data; a whole run is not done again."""
+    kept = work.folder / f"{arm.replace(' ', '-')}-{seed}-{work.steps}-{work.tries}.json"
+    if not kept.exists():
+        run = learn_offline(work, seed)
+        out = practise(work, arm, seed, run)
+        rows = [json.loads(line) for line in (out / "online.jsonl").read_text().splitlines()]
+        shares = [[row[f"prior_share/{t}"] for t in TASKS] for row in rows if f"prior_share/{KEPT}" in row]
+        one = {"before": judged(work, run), "after": judged(work, out), "shares": shares}
+        kept.write_text(json.dumps(one))
+        print(f"{arm}, seed {seed}: {one['before']}, {one['after']}", flush=True)
+    return json.loads(kept.read_text())
 
-    def hear(found: Mapping[str, float]) -> None:
-        weights.observe(found)
-        if arm == ARMS[2]:
-            learner.weigh_tasks(tasks, weights.weights())
 
-    for row in learner.rows():  # of a run that goes on
-        if "eval_success" in row:
-            hear({name: row[f"eval_{name}"] for name in TASKS})
-
-    def evaluate(policy: Policy) -> dict[str, float]:
-        found = judge(work, envs, policy)
-        hear(found)
-        print(
-            f"{arm}, seed {seed}, step {learner.step}: {found}, weights {weights.weights().round(2)}",
-            flush=True,
+def rows_of(work: Work, arm: str, runs: list[dict[str, Any]]) -> list[Row]:
+    """Success after practice, of each task, over all seeds."""
+    rows, count = [], work.tries * len(runs)
+    for task in TASKS:
+        before, after = (sum(run[when][task] for run in runs) for when in ("before", "after"))
+        interval = wilson(after, count)
+        each = ", ".join(
+            f"{run['before'][task] / work.tries:.2f} to {run['after'][task] / work.tries:.2f}" for run in runs
         )
-        return {"success": float(np.mean(list(found.values()))), "return": 0.0, **found}
-
-    finetune(learner, Told(ONLINE), evaluate)
-    looks = [row for row in learner.rows() if "eval_success" in row]
-    before, after = ({name: row[f"eval_{name}"] for name in TASKS} for row in (looks[0], looks[-1]))
-    shares = ", ".join(f"{name} {w:.2f}" for name, w in zip(TASKS, weights.weights(), strict=True))
-    return before, after, shares
+        what = "kept" if task == KEPT else "practised"
+        note = (
+            f"{what}; before {before / count:.2f}; 95 % interval {interval.low:.2f} to {interval.high:.2f}; "
+            f"each seed {each}"
+        )
+        rows.append(Row.of(f"{arm}: {task}", round(after / count, 3), "success", None, note))
+    if any(run["shares"] for run in runs):
+        means = [sum(share[k] for run in runs for share in run["shares"]) for k in range(len(TASKS))]
+        told = ", ".join(f"{task} {mean / sum(means):.2f}" for task, mean in zip(TASKS, means, strict=True))
+        rows.append(
+            Row(f"{arm}: {KEPT}'s share", round(means[-1] / sum(means), 3), "of prior data", note=told)
+        )
+    return rows
 
 
 def main() -> None:
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=BENCH / "reweighting")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--episodes", type=int, default=60, help="of each task's data")
-    parser.add_argument("--updates", type=int, default=6000, help="offline")
-    parser.add_argument("--steps", type=int, default=8000, help="online")
-    parser.add_argument("--eval-every", type=int, default=1000)
-    parser.add_argument("--tries", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--episodes", type=int, default=30, help="of each task's data")
+    parser.add_argument("--updates", type=int, default=4000, help="offline")
+    parser.add_argument("--steps", type=int, default=10_000, help="of tries")
+    parser.add_argument("--tries", type=int, default=50, help="episodes of each task, before and after")
     given = parser.parse_args()
-    work = Work(given.folder, given.episodes, given.updates, given.steps, given.eval_every, given.tries)
+    start = time.monotonic()
+    work = Work(given.folder, given.episodes, given.updates, given.steps, given.tries)
+    work.folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for arm in ARMS:
-        found = [go_online(work, arm, seed) for seed in range(given.seeds)]
-        for name in TASKS:
-            before, after = (float(np.mean([one[k][name] for one in found])) for k in (0, 1))
-            count = given.tries * given.seeds
-            interval = wilson(round(after * count), count)
-            note = f"before {before:.2f}; {count} episodes: {interval.low:.2f} to {interval.high:.2f}"
-            what = "learned online" if name == ONLINE else "kept"
-            rows.append(Row.of(f"{arm}: {name} after", round(after, 3), "success", None, f"{what}; {note}"))
-        if arm == ARMS[2]:
-            rows[-1] = dataclasses.replace(rows[-1], note=f"{rows[-1].note}; last weights {found[-1][2]}")
-    report("reweighting", rows)
+        rows += rows_of(work, arm, [found(work, arm, seed) for seed in range(given.seeds)])
+    report("reweighting", [*rows, Row("seconds", round(time.monotonic() - start), "s")])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
-"""What can be known of the GPU's path without one: the device's choice, no look from the host, equal updates.
-
-The capture itself runs on a GPU alone: the benchmark `learners` compares it with the eager update there.
-"""
+"""The GPU's path: what can be known without one, and, where there is one, that it learns as the processor."""
 
 import contextlib
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -15,10 +13,11 @@ from robot_rl.errors import BadInput
 from robot_rl.learners import cuda_graph
 from robot_rl.learners.batch import TransitionTable
 from robot_rl.learners.cuda_graph import CAPTURED, CapturedUpdate, checked_device
-from robot_rl.learners.train import TrainConfig, make_learner
-from tests.learners.helpers import random_transitions
+from robot_rl.learners.train import TrainConfig, make_learner, train
+from robot_rl.policies.policy import MlpPolicy
+from tests.learners.helpers import describe, random_transitions
 
-FEW = TrainConfig("iql", steps=20, batch_size=8, hidden=(8, 8))
+FEW = TrainConfig("iql", steps=20, batch_size=8, hidden=(8, 8), log_every=10)
 
 
 def make(algorithm="iql"):
@@ -133,3 +132,55 @@ def test_the_graph_itself(algorithm):
         indices = torch.randint(64, (8,), generator=torch.Generator().manual_seed(k))
         info, expected = update(indices), learners[1].update(table.rows(indices.cuda()))
         torch.testing.assert_close(info["actor_loss"], expected["actor_loss"], rtol=1e-4, atol=1e-5)
+
+
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+@on_gpu
+@pytest.mark.parametrize("algorithm", CAPTURED)
+def test_on_a_gpu_captured_updates_are_eager_ones(algorithm):
+    config = dataclasses.replace(FEW, algorithm=algorithm, hidden=(64, 64))
+    table = TransitionTable(random_transitions()).to("cuda")
+    one, other = (make_learner(config, 3, 2, torch.Generator().manual_seed(0), "cuda") for _ in range(2))
+    update = CapturedUpdate(one, table, 8, torch.device("cuda"))
+    for name, tensor in one.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name]), name  # capturing has left no trace
+    for k in range(10):  # with the learning rate of each step, which changes
+        indices = torch.randint(64, (8,), generator=torch.Generator().manual_seed(k))
+        info, expected = update(indices), other.update(table.rows(indices.cuda()))
+        for name, value in expected.items():
+            torch.testing.assert_close(info[name], value, rtol=1e-4, atol=1e-5)
+    for name, tensor in one.state_dict().items():
+        torch.testing.assert_close(tensor, other.state_dict()[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+@on_gpu
+@pytest.mark.parametrize("algorithm", CAPTURED)
+def test_on_a_gpu_training_is_that_of_the_processor(algorithm, tmp_path):
+    config, found = dataclasses.replace(FEW, algorithm=algorithm, steps=50, save_every=20), {}
+    for device in ("cpu", "cuda"):
+        out = train(random_transitions(), tmp_path / device, dataclasses.replace(config, device=device),
+                    description=describe())  # fmt: skip
+        found[device] = MlpPolicy.load(out)
+    states = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    np.testing.assert_allclose(found["cuda"].act(states), found["cpu"].act(states), atol=2e-3)
+    # Stopped at a saved state and taken up again, it comes to the same end.
+    half = dataclasses.replace(config, device="cuda")
+    with pytest.raises(KeyboardInterrupt):
+        train(random_transitions(), tmp_path / "half", half, description=describe(), progress=_stop_after(25))
+    train(random_transitions(), tmp_path / "half", half, description=describe())
+    np.testing.assert_allclose(
+        MlpPolicy.load(tmp_path / "half").act(states), found["cuda"].act(states), atol=1e-4
+    )
+
+
+def _stop_after(updates):
+    done = [0]
+
+    def progress(count, note):
+        done[0] += count
+        if done[0] > updates:
+            raise KeyboardInterrupt
+
+    return progress

@@ -70,7 +70,7 @@ def checkpoint(tmp_path_factory):
 
 def test_a_local_file_is_loaded(checkpoint):
     path, model = checkpoint
-    encoder = load_open_clip(SMALLEST, str(path))
+    encoder = load_open_clip(SMALLEST, str(path), device="cpu")
     tokens = import_open_clip().get_tokenizer(SMALLEST)(["an open drawer"])
     with torch.inference_mode():
         expected = model.encode_text(tokens, normalize=True).numpy()
@@ -80,6 +80,16 @@ def test_a_local_file_is_loaded(checkpoint):
     assert encoder.scale == pytest.approx(1 / 0.07, rel=1e-3)
     assert encoder.identity["kind"] == "open_clip" and len(encoder.identity["weights"]) == 64
     assert str(path) in encoder.identity["origin"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_vectors_are_those_of_the_processor(checkpoint):
+    path, _ = checkpoint
+    here, there = load_open_clip(SMALLEST, str(path), device="cpu"), load_open_clip(SMALLEST, str(path))
+    assert next(there.model.parameters()).is_cuda and here.identity == there.identity
+    pictures = np.random.default_rng(0).integers(0, 255, (8, 128, 160, 3), np.uint8)
+    np.testing.assert_allclose(there.images(pictures), here.images(pictures), atol=5e-3)
+    np.testing.assert_allclose(there.texts(["an open drawer"]), here.texts(["an open drawer"]), atol=5e-3)
 
 
 def test_a_file_of_another_model_or_of_nothing_is_named(checkpoint, tmp_path):
