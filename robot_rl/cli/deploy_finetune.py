@@ -12,13 +12,10 @@ from robot_rl.cli.common import load_config, save_config
 from robot_rl.cli.finetune import Config
 from robot_rl.cli.reset_free import Parts
 from robot_rl.deploy.supervisor_rules import Rules
-from robot_rl.deploy.verdict import Judging
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import load_spec
 from robot_rl.policies.conditioning import tasks_of
 from robot_rl.specs.tasks import load_task, task_names
-
-_TRIES = 5  # of each task, at most, before new weights are judged: in a robot's time they are dear
 
 
 def parts_for(run: Path, out: Path, task: str = "", steps: int | None = None, keep: bool = True) -> Parts:
@@ -29,7 +26,9 @@ def parts_for(run: Path, out: Path, task: str = "", steps: int | None = None, ke
     spec = load_spec(run)
     path = out / "config.yaml"
     config = load_config(Config, path) if path.exists() else Config(run=run, reset_free=True)
-    config = replace(config, run=run, out=out, task=task or config.task, steps=steps or config.steps)
+    practice = replace(config.practice, judged_by="tries")  # nothing else judges weights here
+    changes = {"task": task or config.task, "steps": steps or config.steps, "practice": practice}
+    config = replace(config, run=run, out=out, **changes)
     pair = pair_of(spec.state_names, config.task or spec.task, str(run))
     if keep and (steps or not path.exists()):
         save_config(config, path)
@@ -50,11 +49,6 @@ def pair_of(state_names: tuple[str, ...], forward: str, where: str) -> tuple[str
     if backward not in known:
         raise BadInput(f"{where}: nothing among {', '.join(known)} undoes {forward}")
     return forward, backward
-
-
-def judging_for(parts: Parts) -> Judging:
-    """By what rule the robot's own tries judge new weights: fewer than a simulation's, which cost no time."""
-    return Judging(min(parts.config.episodes, _TRIES), parts.config.practice.margin)
 
 
 def rules_for(parts: Parts, control_rate: float) -> Rules:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 FOLDER, QUEUE = "reset_free", "queue.sqlite"
 # A weak drawer policy of iql, which succeeds 6 of 6 times without noise, did 4 at 0.25, 2 at 0.5 and 2 at 1.
 NOISE = {"iql": 0.4}
+_TRIES = 5  # of each task, at most, before own tries judge: in a robot's time they are dear
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class PracticeConfig:
     """Keep pictures of the first and the latest tries."""
     judged_by: Literal["world", "tries"] = "world"
     """Who judges new weights. world: episodes in a simulated world of their own, by the simulator's success.
-    tries: the robot's own tries, as on a real robot; nothing newer is given out before it had its tries."""
+    tries: the robot's own, noise included, as on a real robot."""
     scenes: Literal["same", "random"] = "same"
     """Where new weights are judged: things stand as where the robot practises, or anywhere."""
 
@@ -187,7 +188,6 @@ class Parts:
         ledger: WeightsLedger,
         log: Callable[[Mapping[str, float]], object],
         saves: bool = True,
-        judged_first: bool | None = None,
     ) -> LearnerProcess:
         """The learner's side, begun or continued; the other options are those of `LearnerProcess`."""
         from robot_rl.cli.finetune import Config as Finetune
@@ -205,7 +205,7 @@ class Parts:
         reweigh = Reweigher(learner, transitions) if p.reweigh else None
         return LearnerProcess(
             learner, queue, ledger, publish_every=p.publish_every, patience=p.patience, saves=saves,
-            judged_first=self.by_tries if judged_first is None else judged_first, reweigh=reweigh,
+            by_tries=self.by_tries, reweigh=reweigh,
         )  # fmt: skip
 
     def film(self) -> Film | None:
@@ -229,7 +229,8 @@ class Parts:
         """By what rule."""
         from robot_rl.deploy.verdict import Judging
 
-        return Judging(self.config.episodes, self.config.practice.margin)
+        episodes = self.config.episodes
+        return Judging(min(episodes, _TRIES) if self.by_tries else episodes, self.config.practice.margin)
 
 
 def parts_of(config: Config) -> Parts:

@@ -37,20 +37,20 @@ class LearnerProcess:
         *,
         publish_every: int = 1000,
         patience: int = 3,
-        judged_first: bool = False,
+        by_tries: bool = False,
         saves: bool = True,
         reweigh: Callable[[Mapping[str, float]], Mapping[str, float]] | None = None,
     ) -> None:
         """New weights come every `publish_every` transitions.
 
-        After `patience` bad ones in a row the learner itself goes back to the best. With `judged_first`
-        nothing new is given out before the last version was judged, as where the robot's own tries judge.
-        Without `saves`, whoever drives it saves the learner, with what belongs to the same moment.
-        `reweigh` hears each version's success by task and returns the tasks' shares of the prior data.
+        After `patience` bad ones in a row the learner itself goes back to the best. With `by_tries` it hears
+        of versions what the robot's own tries say, once newer ones have overtaken them. Without `saves`,
+        whoever drives it saves the learner, with what belongs to the same moment. `reweigh` hears each
+        version's success by task and returns the tasks' shares of the prior data.
         """
         self.learner, self.queue, self.ledger = learner, queue, ledger
         self._every, self._patience, self._saves = publish_every, patience, saves
-        self._judged_first, self._reweigh = judged_first, reweigh
+        self._by_tries, self._reweigh = by_tries, reweigh
         told = [row for row in learner.rows() if "version" in row]
         self._told = max((int(row["version"]) for row in told), default=0)
         for row in told if reweigh else ():  # a run that goes on remembers what it heard
@@ -68,8 +68,7 @@ class LearnerProcess:
         """Learn from one transition; publish and save where it is due."""
         self.learner.observe(transition_of(step), None if not step.last else step.ended == "success")
         newest = self.ledger.newest()
-        waits = self._judged_first and newest.status == "candidate"
-        due = self.learner.step - newest.step >= self._every and not waits
+        due = self.learner.step - newest.step >= self._every
         if due or (self.finished and newest.step < self.learner.step):
             self.publish()
         if self._saves:
@@ -105,13 +104,13 @@ class LearnerProcess:
 
     def hear_verdicts(self) -> None:
         """Log what was found of versions, and go back to the best after `patience` bad ones in a row."""
-        versions, source = self.ledger.versions(), "practice" if self._judged_first else "evaluation"
+        versions, source = self.ledger.versions(), "practice" if self._by_tries else "evaluation"
         for version in versions:
             if version.status == "rejected" and version.number not in self._rejected:
                 self._rejected.add(version.number)
                 if self.ledger.rejected_in_a_row() % self._patience == 0:
                     self._roll_back()
-            if version.number <= self._told or (self._judged_first and version is versions[-1]):
+            if version.number <= self._told or (self._by_tries and version is versions[-1]):
                 continue  # the newest is still being tried
             if tally := self.ledger.tally(version.number, source):
                 self._told = version.number

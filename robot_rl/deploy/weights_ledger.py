@@ -192,20 +192,22 @@ class WeightsLedger:
 
 
 def settle_by_practice(ledger: WeightsLedger, judging: Judging, tasks: tuple[str, ...]) -> str:
-    """On a robot without a simulator: judge the newest version by its own tries, once there are enough.
+    """On a robot without a simulator: judge versions by its own tries; call it after each.
 
-    Enough are `judging.tries` of each task, or twice as many of any: where one task never succeeds, the other
-    never gets a try that counts. Returns its status, or "" while there are too few; the learner must give out
-    nothing newer meanwhile (`LearnerProcess(judged_first=True)`).
+    The newest is judged once it has enough: `judging.tries` of each task, or twice as many of any, as where
+    one task never succeeds the other never gets a try that counts. One that newer weights overtook is judged
+    by what it had, and does not become the best by too little. Returns what was found last, or "".
     """
-    newest, best = ledger.newest(), ledger.best()
-    if newest is None or newest.status != "candidate":
-        return ""
-    tally = ledger.tally(newest.number, "practice")
-    many = sum(tries for tries, _ in tally.values()) >= 2 * len(tasks) * judging.tries
-    if not (judging.ready(tally, tasks) or many):
-        return ""
-    return ledger.settle(newest.number, judging(tally, ledger.tally(best.number, "practice")))
+    found, newest = "", ledger.newest()
+    for version in ledger.versions():
+        tally = ledger.tally(version.number, "practice") if version.status == "candidate" else {}
+        many = sum(tries for tries, _ in tally.values()) >= 2 * len(tasks) * judging.tries
+        enough = many or judging.ready(tally, tasks)
+        if not tally or (version.number == newest.number and not enough):
+            continue
+        verdict = judging(tally, ledger.tally(ledger.best().number, "practice"))
+        found = ledger.settle(version.number, "same" if verdict == "better" and not enough else verdict)
+    return found
 
 
 def shares(tally: Mapping[str, tuple[int, int]]) -> dict[str, float]:

@@ -97,13 +97,16 @@ def test_after_bad_weights_in_a_row_the_learner_goes_back_to_the_best(tmp_path, 
     assert [row["rolled_back_to"] for row in rig.process.learner.rows() if "rolled_back_to" in row] == [3]
 
 
-def test_where_tries_judge_nothing_new_comes_before_the_verdict(tmp_path, offline):
-    rig = Rig(tmp_path, offline, judged_first=True)
-    rig.run(250)
-    assert [v.step for v in rig.ledger.versions()] == [0, 100]
-    rig.ledger.settle(2, "same")
-    rig.run(20)
-    assert rig.ledger.newest().number == 3 and rig.ledger.newest().step > 200
+def test_where_tries_judge_a_version_is_heard_of_when_it_is_overtaken(tmp_path, offline):
+    rig = Rig(tmp_path, offline, by_tries=True)
+    rig.ledger.note(1, {"right": (3, 0), "left": (3, 3)}, "practice")
+    rig.process.hear_verdicts()
+    assert not any("version" in row for row in rig.process.learner.rows())  # it is still being tried
+    rig.run(120)
+    rig.process.hear_verdicts()
+    found = next(row for row in rig.process.learner.rows() if "version" in row)
+    own = rig.ledger.tally(1, "practice")
+    assert found["version"] == 1 and found["eval_success/right"] == own["right"][1] / own["right"][0]
 
 
 def test_what_was_found_of_versions_is_logged_once(tmp_path, offline):

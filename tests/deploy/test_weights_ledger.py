@@ -92,6 +92,23 @@ def test_a_robot_s_own_tries_judge_once_there_are_enough(tmp_path):
     assert settle_by_practice(ledger, judging, tasks) == "best" and value_of(tmp_path / "best") == 2.0
 
 
+def test_what_newer_weights_overtook_is_judged_by_the_tries_it_had(tmp_path):
+    ledger, judging, tasks = WeightsLedger(tmp_path), Judging(tries=4), ("open", "close")
+    ledger.publish(0, writer(0.0))
+    ledger.note(1, {"open": (8, 6), "close": (8, 6)}, "practice")
+    for version, tally in (
+        (2, {"open": (2, 2), "close": (2, 2)}),
+        (3, {"open": (3, 0), "close": (3, 0)}),
+        (4, {}),
+    ):
+        ledger.publish(10 * version, writer(float(version)))
+        ledger.note(version, tally, "practice")
+    ledger.publish(50, writer(5.0))
+    settle_by_practice(ledger, judging, tasks)
+    # Four of four are too few for the best, six in vain enough to be bad; the untried one stays as it is.
+    assert [v.status for v in ledger.versions()] == ["best", "passed", "rejected", "candidate", "candidate"]
+
+
 def test_a_task_that_gets_no_tries_does_not_keep_new_weights_back(tmp_path):
     ledger, judging, tasks = WeightsLedger(tmp_path), Judging(tries=4), ("open", "close")
     ledger.publish(0, writer(0.0))

@@ -42,7 +42,7 @@ class LearnerNode(Node):
         parts, config = self._parts, self._parts.config
         also = {"tensorboard": config.tensorboard, "wandb": config.wandb}
         with open_sinks(parts.out, plain(config), **also) as sink:
-            process = parts.learner(self._queue, parts.ledger(), sink, judged_first=True)
+            process = parts.learner(self._queue, parts.ledger(), sink)
             self._learned = process.learner.step
             process.run(lambda: False, self._progress)
             while True:

@@ -18,7 +18,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
-from robot_rl.cli.deploy_finetune import judging_for, parts_for, rules_for
+from robot_rl.cli.deploy_finetune import parts_for, rules_for
 from robot_rl.deploy.claim import Claim
 from robot_rl.deploy.control_steps import ControlSteps
 from robot_rl.deploy.guard import Mode
@@ -48,7 +48,7 @@ class SupervisorNode(Node):
         supervisor = Supervisor.load(out / SUPERVISOR, rules_for(parts, self.contract.control_rate))
         self.practice = RemotePractice(
             parts.spec, self._steps, supervisor, parts.queue(), parts.ledger(), out,
-            judging=judging_for(parts), simulated=self._simulated, reward=reward,
+            judging=parts.judging(), simulated=self._simulated, reward=reward,
             limit=parts.config.steps,
         )  # fmt: skip
         self._told = ""
