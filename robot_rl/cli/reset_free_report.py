@@ -57,7 +57,7 @@ def _head(told: dict[str, Any], ledger: WeightsLedger, tasks: Sequence[str]) -> 
     first, best = ledger.versions()[0], ledger.best()
     items = []
     for task in tasks:
-        before, after = (ledger.tally(v.number).get(task) for v in (first, best))
+        before, after = (ledger.tally(v.number, ledger.source()).get(task) for v in (first, best))
         if before and after:
             found = wilson(after[1], after[0])
             note = f"{found.low:.0%} to {found.high:.0%}; {before[1] / before[0]:.0%} before"
@@ -79,7 +79,7 @@ def _judged(ledger: WeightsLedger, tasks: Sequence[str], rate: float) -> Section
         for task, (tries, successes) in ledger.tally(version.number).items():
             series.setdefault(task, []).append(Tried(version.step / rate / 60, tries, successes))
     if not any(series.values()):
-        return Section("Success", Text("No weights have been judged yet."))
+        return Section("Success", Text("No weights have been judged apart from the robot's own tries."))
     caption = "Weights judged without noise in a world of their own, with 95 % Wilson intervals."
     return Section(
         "Success", Figure(success_over_minutes(series, "Success over minutes of practice"), caption)

@@ -72,10 +72,12 @@ def print_result(parts: Parts) -> None:
     from robot_rl.deploy.practice import SUPERVISOR
 
     ledger = parts.ledger()
+    source = ledger.source()
     for name, version in (("before", ledger.versions()[0]), ("best", ledger.best())):
-        tally = ledger.tally(version.number, "practice" if parts.by_tries else "evaluation")
+        tally = ledger.tally(version.number, source)
         told = tally_text({task: tally[task] for task in parts.tasks if task in tally})
-        print(f"{name}: {told} (at step {version.step})")
+        own = " of its own tries" if source == "practice" else ""
+        print(f"{name}: {told}{own} (at step {version.step})")
     for task, both in (read_json(parts.out / OTHERS) if (parts.out / OTHERS).exists() else {}).items():
         told = {name: tally_text({name: tuple(counts)}) for name, counts in both.items()}
         print(f"other task {task}: {told['before']}, {told['best']}")

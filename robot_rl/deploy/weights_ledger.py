@@ -138,6 +138,11 @@ class WeightsLedger:
         )
         return {task: (int(tries), int(successes)) for task, tries, successes in rows}
 
+    def source(self) -> str:
+        """What says how good weights are: "evaluation" where a separate world judged any, else "practice"."""
+        row = self._db.execute("SELECT count(*) FROM trials WHERE source = 'evaluation'").fetchone()
+        return "evaluation" if row[0] else "practice"
+
     def settle(self, version: int, verdict: Verdict) -> str:
         """Write down what was found of a candidate; returns its status. "better" makes it the best."""
         status = {"better": "best", "worse": "rejected", "same": "passed"}[verdict]

@@ -35,7 +35,7 @@ def success_over_minutes(series: Mapping[str, Sequence[Tried]], label: str) -> s
             axes.fill_between(minutes, low, high, color=colour, alpha=0.15, lw=0)
             means = [f.mean for f in found]
             axes.plot(minutes, means, marker=marker, color=colour, markersize=4, label=name, clip_on=False)
-        axes.set(ylim=(0, 1.02), xlabel="minutes of practice", ylabel="success")
+        axes.set(ylim=(0, 1.02), xlabel="minutes of trying, going home left out", ylabel="success")
         axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
         axes.grid(axis="x", visible=False)
         axes.margins(x=0.02)

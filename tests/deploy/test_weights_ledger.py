@@ -55,6 +55,7 @@ def test_tries_add_up_by_source(tmp_path):
     for success in (True, False, True):
         ledger.note(1, {"open": (1, int(success))}, "practice")
     assert ledger.tally(1, "practice") == {"open": (3, 2)} and ledger.tally(1) == {}
+    assert ledger.source() == "practice"
     assert shares({"open": (4, 3), "close": (0, 0)}) == {"open": 0.75}
     with pytest.raises(BadInput, match="version 1, open: 3 successes of 2 tries"):
         ledger.note(1, {"open": (2, 3)})
