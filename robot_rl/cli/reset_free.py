@@ -61,6 +61,9 @@ class PracticeConfig:
     on_help: Literal["wait", "reset"] = "wait"
     """What happens when it asks for help: wait until this command is stopped, or set the world up anew, which
     is counted as a reset."""
+    vary: int = 8
+    """Control steps of random motion that begin each try where the robot goes home before it: practised from
+    one place alone, a policy succeeded there always and from 5 cm beside it three times in four."""
     noise: float | None = None
     """Of exploring, in the policy's own standard deviations; default: 1 for calql and rlpd, 0.4 for iql,
     whose deviation is that of the data, noise of their making included."""
@@ -159,6 +162,7 @@ class Parts:
             self.out,
             seed=self.config.seed,
             noise=self.noise,
+            vary=self.config.practice.vary if loaded.rules.home_steps else 0,
             limit=self.config.steps,
         )
 

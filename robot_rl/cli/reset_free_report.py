@@ -120,10 +120,11 @@ def binned(tries: Sequence[Try], rate: float) -> list[Tried]:
 
 def _quality(run: Path) -> list[Section]:
     """How well pictures told success, where the simulator knew; frame by frame while practising."""
-    if not (run / QUALITY).exists():
+    files = [*run.glob(f"*{QUALITY}"), *run.glob(f"lock_step/*{QUALITY}")]
+    if not files:
         return []
     rows = []
-    for task, cells in read_json(run / QUALITY).items():
+    for task, cells in read_json(max(files)).items():
         positives = cells["true_positive"] + cells["false_negative"]
         negatives = cells["false_positive"] + cells["true_negative"]
         said = cells["true_positive"] + cells["false_positive"]

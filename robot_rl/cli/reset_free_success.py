@@ -10,7 +10,7 @@ import numpy as np
 
 from robot_rl.errors import BadInput
 
-QUALITY = "success_quality.json"
+QUALITY = ".quality.json"  # suffix, beside the kept world
 _CELLS = ("true_positive", "false_positive", "false_negative", "true_negative")
 
 

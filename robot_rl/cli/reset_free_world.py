@@ -98,14 +98,19 @@ class PairWorld:
         write_atomically(path, content.getvalue())
         if self._success is not None:
             told = json.dumps(self._success.quality, indent=1).encode()
-            write_atomically(path.with_name(QUALITY), told)
+            write_atomically(quality_of(path), told)
 
     def go_on(self, path: Path, task: str) -> None:
         """Take up a kept world under a task; raises BadInput for a file that is none."""
         self.pair.take_up(read_world(path), task)
         self._home = None
-        if self._success is not None and path.with_name(QUALITY).exists():
-            self._success.quality = json.loads(path.with_name(QUALITY).read_text())
+        if self._success is not None and quality_of(path).exists():
+            self._success.quality = json.loads(quality_of(path).read_text())
+
+
+def quality_of(path: Path) -> Path:
+    """Where a kept world's file says how well pictures told success."""
+    return path.with_suffix(QUALITY)
 
 
 def read_world(path: Path) -> Mapping[str, np.ndarray]:

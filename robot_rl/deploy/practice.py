@@ -22,7 +22,7 @@ from robot_rl.policies.conditioning import View
 from robot_rl.policies.exploring import ExploringPolicy
 
 SUPERVISOR = "supervisor.json"
-_KEEP, _STEP = 0.85, 0.4  # Ornstein–Uhlenbeck noise of a perturbation, in units of an action's half range
+_KEEP, _STEP = 0.85, 0.4  # Ornstein–Uhlenbeck noise of random motion, in units of an action's half range
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Practice:
     folder: Path  # of supervisor.json
     seed: int = 0
     noise: float = 1.0  # of exploring, in the policy's own standard deviations
+    vary: int = 0  # control steps of random motion that begin each try, so that it is tried from many places
     clock: Callable[[], float] = time.time
     limit: int = 0  # transitions in the queue at which practice ends; 0: never
     halted: str = ""  # why the robot stands still although it should act: a full disk
@@ -114,7 +115,8 @@ class Practice:
         if self.order.begins:
             self._begin_try()
         state = self._view(self.world.observe())
-        outcome = self.world.step(self._policy.act(state, self._rng))
+        varies = self.supervisor.state.step < self.vary
+        outcome = self.world.step(self._drifting() if varies else self._policy.act(state, self._rng))
         order = self.supervisor.tick(_seen(outcome))
         last = self.limit and self.queue.count() + 1 >= self.limit
         ended = order.ended or ("cut" if last else "")
@@ -138,6 +140,7 @@ class Practice:
     def _begin_try(self) -> None:
         self._episode = self.queue.next_episode()
         self._rng = np.random.default_rng([self.seed, 1, self._episode])
+        self._drift = 0.0
         self._take_weights()
         names = self._policy.spec.state_names
         self._view = View(names, self.order.task, self.world.state_names)
@@ -160,11 +163,14 @@ class Practice:
     def _perturb(self) -> None:
         if self.supervisor.state.step == 0:
             self._rng = np.random.default_rng([self.seed, 2, self.supervisor.state.perturbations])
-            self._drift = np.zeros(len(self._limits[0]))
-        self._drift = _KEEP * self._drift + _STEP * self._rng.normal(size=len(self._drift))
+            self._drift = 0.0
+        self._follow(self.supervisor.tick(_seen(self.world.step(self._drifting()))))
+
+    def _drifting(self) -> np.ndarray:
+        """An action (A,) of a random motion that goes on."""
         low, high = self._limits
-        action = low + (np.clip(self._drift, -1, 1) + 1) / 2 * (high - low)
-        self._follow(self.supervisor.tick(_seen(self.world.step(action.astype(np.float32)))))
+        self._drift = _KEEP * self._drift + _STEP * self._rng.normal(size=len(low))
+        return (low + (np.clip(self._drift, -1, 1) + 1) / 2 * (high - low)).astype(np.float32)
 
     def _home(self) -> None:
         action = self.world.home_action()

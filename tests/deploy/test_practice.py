@@ -142,3 +142,16 @@ def test_no_weights_no_motion(tmp_path):
     practice = make(tmp_path, WeightsLedger(tmp_path), LineWorld())
     with pytest.raises(RobotRLError, match="holds no weights to act with"):
         practice.tick()
+
+
+def test_tries_begin_with_random_motion_where_that_is_asked_for(practice):
+    practice.vary = 2
+    for _ in range(30):
+        practice.tick()
+    found = [step for _, step in practice.queue.read()]
+    for episode in (0, 1):
+        own = [one.action[0] for one in found if one.episode == episode]
+        first, second = np.random.default_rng([0, 1, episode]).normal(size=2)
+        drift = 0.4 * first, 0.85 * 0.4 * first + 0.4 * second
+        np.testing.assert_allclose(own[:2], np.clip(drift, -1, 1), rtol=1e-5)
+        assert all(np.sign(action) == 1 - 2 * episode for action in own[2:]) and len(own) > 3  # the policy's
