@@ -51,7 +51,8 @@ def test_each_task_has_its_classifier_and_errors_are_counted():
 def test_the_page_tells_how_often_pictures_erred(tmp_path):
     assert _quality(tmp_path) == []
     cells = {"true_positive": 9, "false_positive": 1, "false_negative": 3, "true_negative": 39}
-    (tmp_path / QUALITY).write_text(json.dumps({"open": cells}))
+    (tmp_path / "lock_step").mkdir()
+    (tmp_path / f"lock_step/000000100{QUALITY}").write_text(json.dumps({"open": cells}))
     (section,) = _quality(tmp_path)
     (row,) = section.blocks[0].rows
     assert row[:3] == ["open", 12, 40]
@@ -77,6 +78,7 @@ def test_in_the_world_pictures_decide_and_the_simulator_only_counts(tmp_path):
     assert world.step(np.zeros(4, np.float32)).reward == 0.0
     assert success.quality["drawer_open"]["false_positive"] == 1
     world.keep(tmp_path / "world.npz")
+    assert json.loads((tmp_path / f"world{QUALITY}").read_text()) == success.quality == world.quality
     again = PairWorld(make_pair("drawer_open", size=32), "success", success)
     success.quality = {}
     again.go_on(tmp_path / "world.npz", "drawer_close")
