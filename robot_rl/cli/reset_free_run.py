@@ -90,6 +90,7 @@ def print_result(parts: Parts) -> None:
         f"{minutes:.1f} minutes of robot time, {state['resets'] - 1} resets after the first, "
         f"{state['interventions']} interventions, {state['perturbations']} perturbations, "
         f"asked for help {state['asked_for_help']} times"
+        + (f", {state['falls']} falls, {state['get_ups']} get-ups" if state.get("falls") else "")
     )
     print(f"the best policy: {parts.out / 'best'}; robot-rl report {parts.out} shows how it went")
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from robot_rl.envs.go2.body import FALLEN_HEIGHT, FALLEN_UP, Body
 from robot_rl.envs.go2.legs import STANCE
+from robot_rl.envs.go2.options import Options
 
 COMMAND = ("command_forward", "command_left", "command_turn")  # m/s, m/s, rad/s
 START = 1.0  # s to get going, which the success test leaves out
@@ -29,13 +30,16 @@ class Walk:
 
     def begin(self, body: Body, rng: np.random.Generator) -> None:
         """Stand at the origin with slightly bent joints and a heading of up to ±6°; draw the command."""
-        options = body.options
-        low = (options.forward_from, options.left_from, options.turn_from)
-        high = (options.forward_to, options.left_to, options.turn_to)
-        self.asked = rng.uniform(low, high)
+        self.ask(body.options, rng)
         joints, half = STANCE + rng.uniform(-0.05, 0.05, 12), rng.uniform(-0.05, 0.05)
         turn = [np.cos(half), 0.0, 0.0, np.sin(half)]
         body.place(np.array([0.0, 0.0, START_HEIGHT, *turn]), joints)
+
+    def ask(self, options: Options, rng: np.random.Generator) -> None:
+        """Draw the command of an episode that begins here, wherever the robot is."""
+        low = (options.forward_from, options.left_from, options.turn_from)
+        high = (options.forward_to, options.left_to, options.turn_to)
+        self.asked = rng.uniform(low, high)
         self._step, self._fell, self._sum = 0, False, [0.0, 0.0, 0.0]
 
     def measure(self, body: Body) -> tuple[float, bool, dict[str, Any]]:
