@@ -18,7 +18,7 @@ from robot_rl.report.practice_figures import Tried, success_over_minutes
 from robot_rl.report.statistics import wilson
 
 QUEUE, SUPERVISOR = "queue.sqlite", "supervisor.json"
-OTHERS = "other_tasks.json"
+OTHERS, MEASURED = "other_tasks.json", "measured.json"
 _BINS = 12  # points of the line of the robot's own tries
 _COUNTED = ("success", *FAILURES)  # ends that say how good the weights are
 
@@ -39,6 +39,7 @@ def reset_free_page(run: Path, data: Path | None) -> tuple[str, str, list[Sectio
         _head(told, ledger, tasks),
         _judged(ledger, tasks, told["rules"]["control_rate"]),
         _practised(tries, tasks, told),
+        *_measured(run),
         *_quality(run),
         *_others(run),
         _pictures(run),
@@ -118,6 +119,17 @@ def binned(tries: Sequence[Try], rate: float) -> list[Tried]:
         minute = sum(one.last for one in span) / len(span) / rate / 60
         found.append(Tried(minute, len(span), sum(one.ended == "success" for one in span)))
     return found
+
+
+def _measured(run: Path) -> list[Section]:
+    """What the task measures besides success."""
+    if not (run / MEASURED).exists():
+        return []
+    both = read_json(run / MEASURED)
+    rows = [[what.replace("_", " "), *(f"{both[name][what]:.3f}" for name in ("before", "best"))]
+            for what in both["before"]]  # fmt: skip
+    caption = "Means over the episodes in which weights are judged: m/s, rad/s, and s before the first fall."
+    return [Section("Measured", Table(["", "Before", "Best weights"], rows, caption=caption))]
 
 
 def _quality(run: Path) -> list[Section]:

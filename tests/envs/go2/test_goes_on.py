@@ -1,4 +1,4 @@
-"""Walking that goes on without resets: get-ups after falls, new commands, and a world that is kept on disk."""
+"""Walking that goes on without resets: get-ups after falls, new commands, and a world kept on disk."""
 
 import numpy as np
 import pytest
