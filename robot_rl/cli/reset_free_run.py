@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def run(config: Config) -> None:
     """Practise, in one process or in three, and print success before and after."""
     parts = parts_of(config)
-    parts.offline()  # what is wrong with it shows here, in one line
+    parts.offline(), parts.rules()  # what is wrong with them shows here, in one line
     if not (parts.out / "config.yaml").exists():
         save_config(replace(config, out=parts.out), parts.out / "config.yaml")
     if config.practice.lock_step:
