@@ -6,11 +6,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from robot_rl.cli.common import progress
+
+if TYPE_CHECKING:
+    from robot_rl.envs.rollout import Evaluation
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,20 @@ def main(config: Config) -> None:
         config.run / "evaluation.json",
         {"task": task.name, "success": result.rate, "episodes": [bool(s) for s in result.success],
          "first_seed": config.first_seed, "mean_return": float(result.returns.mean()),
+         **({"measured": means_of(result)} if result.measured else {}),
          **({"randomised": True} if config.randomise else {})},
     )  # fmt: skip
     print(success_text(result.success, result.steps, config.first_seed))
+    if result.measured:
+        print(f"means: {', '.join(f'{name} {value:.3f}' for name, value in means_of(result).items())}")
     if config.video:
         save_film(task, config.run, config.first_seed, config.video, config.randomise)
         print(f"video: {config.video}")
+
+
+def means_of(result: Evaluation) -> dict[str, float]:
+    """The means over the episodes of what a task measures, such as a walk's velocity_error (m/s)."""
+    return {name: float(values.mean()) for name, values in result.measured.items()}
 
 
 def success_text(success: Sequence[bool], steps: Sequence[int], first_seed: int) -> str:

@@ -85,7 +85,8 @@ class Config:
     """Processor threads; small networks are fastest with 1."""
     reset_free: bool = False
     """Practise a task and its reverse in turns in one world that is never set up anew; RUN is of both
-    (robot-rl train FORWARD BACKWARD --by-task)."""
+    (robot-rl train FORWARD BACKWARD --by-task). A task that goes on by itself, such as go2_walk, needs no
+    reverse: each try begins where the last one ended, and the robot gets up by a script after a fall."""
     practice: PracticeConfig = field(default_factory=PracticeConfig)
     """How, with --reset-free."""
 

@@ -1,4 +1,4 @@
-"""`robot-rl finetune RUN --reset-free`: a policy of two tasks that undo each other practises in one world.
+"""`robot-rl finetune RUN --reset-free`: a policy of two tasks that undo each other, or of one that goes on.
 
 This file makes the parts of a run from its options; `lock_step.py` lets robot and learner take turns in one
 process, `reset_free_processes.py` gives each a process of its own.
@@ -32,6 +32,7 @@ FOLDER, QUEUE = "reset_free", "queue.sqlite"
 # A weak drawer policy of iql, which succeeds 6 of 6 times without noise, did 4 at 0.25, 2 at 0.5 and 2 at 1.
 NOISE = {"iql": 0.4}
 _TRIES = 5  # of each task, at most, before own tries judge: in a robot's time they are dear
+HOME_STEPS = {"metaworld": 200, "go2": 400}  # at most, of the scripted way home that a family of tasks has
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,16 @@ class PracticeConfig:
     time_out: int | None = None
     """Control steps of a try; default: the episode length of each task's card."""
     hold: int = 3
-    """Control steps in a row that count as success."""
+    """Control steps in a row that count as success; 1 where the task is judged as a whole, as walking."""
     window: int = 0
     """Control steps without a rise of the reward that end a try as stuck; 0: never."""
     tries: int = 8
-    """Failed tries of a task in a row, after which the robot shakes itself loose."""
+    """Failed tries of a task in a row, after which the robot shakes itself loose; one that walks does so only
+    where it gets up in vain."""
     perturbations: int = 3
     """Times it does so for a task in a row before it asks for help."""
     home: bool = True
-    """Go home before each try, where the family of tasks has a way."""
+    """Go home before each try, where the family of tasks has a way; a robot that walks always gets up."""
     on_help: Literal["wait", "reset"] = "wait"
     """What happens when it asks for help: wait until this command is stopped, or set the world up anew, which
     is counted as a reset."""
@@ -92,7 +94,7 @@ class Parts:
     config: Config
     out: Path
     spec: PolicySpec  # of the run that practises
-    tasks: tuple[str, str]
+    tasks: tuple[str, ...]  # one that goes on by itself, or one and its reverse
 
     def offline(self) -> OfflineRun:
         """The whole run; raises BadInput where it cannot go on online. Needs torch."""
@@ -118,7 +120,8 @@ class Parts:
         from robot_rl.cli.reset_free_success import load_pixel_success
         from robot_rl.cli.reset_free_world import PairWorld
 
-        pair, told = make_pair_of(self.tasks), self.config.reward
+        pair = make_pair_of(self.tasks, self.config.practice.time_out)
+        told = self.config.reward
         success = load_pixel_success(self.config.practice.success, self.tasks)
         if told in ("true", "success"):
             return PairWorld(pair, told, success)
@@ -134,16 +137,18 @@ class Parts:
         from robot_rl.specs.tasks import load_task
 
         p, cards = self.config.practice, [load_task(task) for task in self.tasks]
+        family, goes_on = cards[0].environment.partition(":")[0], cards[0].goes_on
         return Rules(
             self.tasks,
             {card.name: p.time_out or card.episode_length for card in cards},
             cards[0].control_rate,
             thresholds=dict(thresholds or {}),
-            hold=p.hold,
+            hold=1 if goes_on else p.hold,
             window=p.window,
-            tries=p.tries,
+            tries=0 if goes_on else p.tries,
             perturbations=p.perturbations,
-            home_steps=200 if p.home and has_home(self.tasks[0]) else 0,
+            home_steps=HOME_STEPS.get(family, 0) if p.home or goes_on else 0,
+            only_from_home=goes_on,
         )
 
     def practice(
@@ -162,7 +167,9 @@ class Parts:
             self.out,
             seed=self.config.seed,
             noise=self.noise,
-            vary=self.config.practice.vary if loaded.rules.home_steps else 0,
+            vary=0
+            if loaded.rules.only_from_home or not loaded.rules.home_steps
+            else self.config.practice.vary,
             limit=self.config.steps,
         )
 
@@ -225,7 +232,7 @@ class Parts:
 
         config = self.config
         seeds = range(config.first_seed, config.first_seed + config.episodes)
-        scene = config.seed if config.practice.scenes == "same" else None
+        scene = config.seed if config.practice.scenes == "same" and len(self.tasks) == 2 else None
         others = self.others if config.practice.reweigh else ()
         return SceneJudge(make_pair_of(self.tasks), seeds, scene, others)
 
@@ -241,66 +248,83 @@ def parts_of(config: Config) -> Parts:
     """Check the options and the run; raises BadInput."""
     from robot_rl.policies.checkpoint import load_spec
     from robot_rl.policies.conditioning import tasks_of
-    from robot_rl.specs.tasks import load_task
 
     spec = load_spec(config.run)
-    known, forward = tasks_of(spec.state_names), config.task or spec.task
-    if not known:
-        raise BadInput(
-            f"{config.run}: was trained for one task; --reset-free needs one policy for a task and its "
-            "reverse (robot-rl train FORWARD BACKWARD --by-task)"
-        )
-    card = load_task(forward)
-    if card.reverse_task is None:
-        raise BadInput(f"--task: {forward} has no reverse_task, so nothing undoes it without a reset")
-    tasks = (forward, card.reverse_task)
-    for task in tasks:
-        if task not in known:
-            raise BadInput(f"{config.run}: was trained for {', '.join(known)}, not for {task}")
+    tasks = tasks_for(config, spec)
     if config.reward not in ("true", "success"):
         labelings(config.reward, tasks)
-    if len(config.practice.success) not in (0, 2):
-        raise BadInput(f"--practice.success: needs a folder for {forward} and one for {tasks[1]}, or none")
+    folders = len(config.practice.success)
+    if folders and len(tasks) == 1:
+        raise BadInput(
+            f"--practice.success: no picture shows how a whole try of {tasks[0]} went; leave it out"
+        )
+    if folders not in (0, 2):
+        raise BadInput(f"--practice.success: needs a folder for {tasks[0]} and one for {tasks[1]}, or none")
     if config.practice.reweigh and config.practice.judged_by == "tries":
         raise BadInput(
             "--practice.reweigh: needs every task judged, which own tries do not; leave out one of both"
         )
-    if config.practice.reweigh and not config.mix:
-        raise BadInput("--practice.reweigh: weighs the prior data, of which --mix 0 draws nothing")
+    if config.practice.reweigh and not (config.mix and tasks_of(spec.state_names)):
+        raise BadInput(
+            "--practice.reweigh: weighs the prior data of several tasks (--by-task), with --mix above 0"
+        )
     if config.seeds != 1:
         raise BadInput("--seeds: --reset-free is one run; give each seed by --seed with an --out of its own")
     return Parts(config, config.out or config.run / FOLDER, spec, tasks)
 
 
-def labelings(told: str, tasks: tuple[str, str]) -> tuple[Path, Path]:
-    """The labelings of both tasks, written FORWARD,BACKWARD; raises BadInput for another number of them."""
-    folders = tuple(Path(one) for one in told.split(","))
-    if len(folders) != 2:
+def tasks_for(config: Config, spec: PolicySpec) -> tuple[str, ...]:
+    """What is practised: a task that goes on by itself, or one and its reverse; raises BadInput."""
+    from robot_rl.cli.evaluate import check_fits
+    from robot_rl.policies.conditioning import tasks_of
+    from robot_rl.specs.tasks import load_task
+
+    known, forward = tasks_of(spec.state_names), config.task or spec.task
+    card = load_task(forward)
+    if not (known or card.goes_on):
         raise BadInput(
-            f"--reward: needs the labelings of {tasks[0]} and of {tasks[1]} with a comma between, or true or "
-            f"success, not '{told}'"
+            f"{config.run}: was trained for one task; --reset-free needs one policy for a task and its "
+            "reverse (robot-rl train FORWARD BACKWARD --by-task)"
         )
+    if card.reverse_task is None and not card.goes_on:
+        raise BadInput(
+            f"--task: {forward} has no reverse_task and does not go on by itself as a walk does (goes_on in "
+            "the task card), so it takes resets; leave out --reset-free"
+        )
+    tasks = (forward,) if card.goes_on else (forward, card.reverse_task)
+    for task in tasks if known else ():
+        if task not in known:
+            raise BadInput(f"{config.run}: was trained for {', '.join(known)}, not for {task}")
+    check_fits(spec, card, config.run)
+    return tasks
+
+
+def labelings(told: str, tasks: tuple[str, ...]) -> tuple[Path, ...]:
+    """The labelings of the tasks, written FORWARD,BACKWARD; raises BadInput for another number of them."""
+    folders = tuple(Path(one) for one in told.split(","))
+    if len(folders) != len(tasks):
+        both = f"the labelings of {' and of '.join(tasks)} with a comma between"
+        needs = both if len(tasks) > 1 else f"one labeling of {tasks[0]}"
+        raise BadInput(f"--reward: needs {needs}, or true or success, not '{told}'")
     return folders
 
 
-def make_pair_of(tasks: tuple[str, str]) -> Any:
-    """The pair of two tasks."""
+def make_pair_of(tasks: tuple[str, ...], time_out: int | None = None) -> Any:
+    """The pair of two tasks, or the world of one; a try of one that is judged as a whole lasts `time_out`."""
     from robot_rl.envs.pair import ResetFreePair
     from robot_rl.specs.tasks import load_task
 
-    return ResetFreePair(*(load_task(task) for task in tasks))
-
-
-def has_home(task: str) -> bool:
-    """Whether the family of a task has a scripted way home."""
-    from robot_rl.specs.tasks import load_task
-
-    return load_task(task).environment.startswith("metaworld:")
+    cards = [load_task(task) for task in tasks]
+    if time_out:
+        changes = {"episode_length": time_out}
+        cards = [card.model_copy(update=changes if card.goes_on else {}) for card in cards]
+    return ResetFreePair(*cards)
 
 
 def offline_data(config: Config, offline: OfflineRun) -> Transitions:
     """The transitions that the run was trained on; raises BadInput where they changed."""
     from robot_rl.cli.common import load_config
+    from robot_rl.cli.finetune import offline_transitions
     from robot_rl.cli.train import Config as TrainConfig
     from robot_rl.cli.train_tasks import load_tasks
     from robot_rl.learners.prepare import data_hash
@@ -309,6 +333,8 @@ def offline_data(config: Config, offline: OfflineRun) -> Transitions:
     if not path.exists():
         raise BadInput(f"{config.run} has no config.yaml that says on what it was trained; or give --mix 0")
     made = load_config(TrainConfig, path)
+    if not made.by_task:
+        return offline_transitions(config, offline)
     if config.data_reward:
         made = replace(made, reward=config.data_reward)
     transitions, _ = load_tasks((made.dataset, *made.more), made)

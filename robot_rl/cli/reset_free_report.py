@@ -9,7 +9,7 @@ from typing import Any
 from robot_rl.cli.reset_free_success import QUALITY
 from robot_rl.data.layout import read_json
 from robot_rl.deploy.durable_queue import DurableQueue, Try
-from robot_rl.deploy.supervisor import ENDS
+from robot_rl.deploy.supervisor import ENDS, FAILURES
 from robot_rl.deploy.verdict import Tally
 from robot_rl.deploy.weights_ledger import Version, WeightsLedger
 from robot_rl.errors import BadInput
@@ -18,9 +18,9 @@ from robot_rl.report.practice_figures import Tried, success_over_minutes
 from robot_rl.report.statistics import wilson
 
 QUEUE, SUPERVISOR = "queue.sqlite", "supervisor.json"
-OTHERS = "other_tasks.json"
+OTHERS, MEASURED = "other_tasks.json", "measured.json"
 _BINS = 12  # points of the line of the robot's own tries
-_COUNTED = ("success", "time_out", "stuck", "out_of_reach")  # ends that say how good the weights are
+_COUNTED = ("success", *FAILURES)  # ends that say how good the weights are
 
 
 def reset_free_page(run: Path, data: Path | None) -> tuple[str, str, list[Section], int]:
@@ -39,6 +39,7 @@ def reset_free_page(run: Path, data: Path | None) -> tuple[str, str, list[Sectio
         _head(told, ledger, tasks),
         _judged(ledger, tasks, told["rules"]["control_rate"]),
         _practised(tries, tasks, told),
+        *_measured(run),
         *_quality(run),
         *_others(run),
         _pictures(run),
@@ -47,7 +48,7 @@ def reset_free_page(run: Path, data: Path | None) -> tuple[str, str, list[Sectio
     ]
     queue.close()
     ledger.close()
-    title = f"{tasks[0].replace('_', ' ')} and back"
+    title = tasks[0].replace("_", " ") + (" and back" if len(tasks) > 1 else "")
     return title[0].upper() + title[1:], "Practises without resets.", sections, head["config"].get("seed", 0)
 
 
@@ -68,6 +69,8 @@ def _head(told: dict[str, Any], ledger: WeightsLedger, tasks: Sequence[str]) -> 
         KeyFigure(str(max(state["resets"] - 1, 0)), "resets", "after the first set-up"),
         KeyFigure(str(state["interventions"]), "interventions", f"{state['intervention_steps']} steps"),
     ]
+    if falls := state.get("falls", 0):
+        items.append(KeyFigure(str(falls), "falls", f"stood up again after {state['get_ups']}, by itself"))
     asked = [Callout("warn", state["asked"], "The robot asks for help")] if state["asked"] else []
     return Section("", KeyFigures(items), *asked)
 
@@ -97,7 +100,7 @@ def _practised(tries: Sequence[Try], tasks: Sequence[str], told: dict[str, Any])
     rows = []
     for task in tasks:
         counts = state["counts"][task]
-        rows.append([task, counts["tries"], *(counts["ends"][why] for why in ENDS)])
+        rows.append([task, counts["tries"], *(counts["ends"].get(why, 0) for why in ENDS)])
     headers = ["Task", "Tries", *(why.replace("_", " ") for why in ENDS)]
     caption = (
         f"How tries ended. Perturbations: {state['perturbations']}; asked for help: "
@@ -116,6 +119,17 @@ def binned(tries: Sequence[Try], rate: float) -> list[Tried]:
         minute = sum(one.last for one in span) / len(span) / rate / 60
         found.append(Tried(minute, len(span), sum(one.ended == "success" for one in span)))
     return found
+
+
+def _measured(run: Path) -> list[Section]:
+    """What the task measures besides success."""
+    if not (run / MEASURED).exists():
+        return []
+    both = read_json(run / MEASURED)
+    rows = [[what.replace("_", " "), *(f"{both[name][what]:.3f}" for name in ("before", "best"))]
+            for what in both["before"]]  # fmt: skip
+    caption = "Means over the episodes in which weights are judged: m/s, rad/s, and s before the first fall."
+    return [Section("Measured", Table(["", "Before", "Best weights"], rows, caption=caption))]
 
 
 def _quality(run: Path) -> list[Section]:

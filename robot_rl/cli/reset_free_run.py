@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from robot_rl.cli.common import plain, progress, save_config
 from robot_rl.cli.reset_free import Parts, parts_of
-from robot_rl.cli.reset_free_report import OTHERS
+from robot_rl.cli.reset_free_report import MEASURED, OTHERS
 from robot_rl.cli.sinks import open_sinks
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def run(config: Config) -> None:
     """Practise, in one process or in three, and print success before and after."""
     parts = parts_of(config)
-    parts.offline()  # what is wrong with it shows here, in one line
+    parts.offline(), parts.rules()  # what is wrong with them shows here, in one line
     if not (parts.out / "config.yaml").exists():
         save_config(replace(config, out=parts.out), parts.out / "config.yaml")
     if config.practice.lock_step:
@@ -28,6 +28,7 @@ def run(config: Config) -> None:
 
         run_processes(parts)
     judge_others(parts)
+    measure(parts)
     print_result(parts)
 
 
@@ -49,6 +50,21 @@ def judge_others(parts: Parts) -> dict[str, dict[str, tuple[int, int]]]:
     if found:
         write_json(parts.out / OTHERS, found)
     return found
+
+
+def measure(parts: Parts) -> None:
+    """What a walk measures besides success, before and of the best weights; written to measured.json."""
+    from robot_rl.cli.arms import write_json
+    from robot_rl.cli.evaluate import means_of
+    from robot_rl.envs.rollout import evaluate
+    from robot_rl.specs.tasks import load_task
+
+    config, card = parts.config, load_task(parts.tasks[0])
+    if card.goes_on:
+        seeds = range(config.first_seed, config.first_seed + config.episodes)
+        both = {"before": config.run, "best": parts.out / "best"}
+        found = {name: means_of(evaluate(card, run, seeds)) for name, run in both.items()}
+        write_json(parts.out / MEASURED, found)
 
 
 def _in_lock_step(parts: Parts) -> None:
@@ -78,6 +94,8 @@ def print_result(parts: Parts) -> None:
         told = tally_text({task: tally[task] for task in parts.tasks if task in tally})
         own = " of its own tries" if source == "practice" else ""
         print(f"{name}: {told}{own} (at step {version.step})")
+    for name, means in (read_json(parts.out / MEASURED) if (parts.out / MEASURED).exists() else {}).items():
+        print(f"{name}: {', '.join(f'{what} {mean:.3f}' for what, mean in means.items())}")
     for task, both in (read_json(parts.out / OTHERS) if (parts.out / OTHERS).exists() else {}).items():
         told = {name: tally_text({name: tuple(counts)}) for name, counts in both.items()}
         print(f"other task {task}: {told['before']}, {told['best']}")
@@ -89,6 +107,7 @@ def print_result(parts: Parts) -> None:
         f"{minutes:.1f} minutes of robot time, {state['resets'] - 1} resets after the first, "
         f"{state['interventions']} interventions, {state['perturbations']} perturbations, "
         f"asked for help {state['asked_for_help']} times"
+        + (f", {state['falls']} falls, {state['get_ups']} get-ups" if state.get("falls") else "")
     )
     print(f"the best policy: {parts.out / 'best'}; robot-rl report {parts.out} shows how it went")
 

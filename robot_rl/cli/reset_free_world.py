@@ -40,7 +40,7 @@ class PairWorld:
         if reward not in ("true", "success", "learned"):
             raise BadInput(f"reward: must be true, success or learned, not '{reward}'")
         self.pair, self._reward, self._success, self._learned = pair, reward, success, learned
-        self._home: Callable[[], np.ndarray] | None = None
+        self._home: Callable[[], np.ndarray | None] | None = None
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -72,10 +72,10 @@ class PairWorld:
         rewards = {"true": float(true), "success": float(success >= threshold), "learned": learned}
         reward = rewards[self._reward]
         executed = np.asarray(info.get("executed_action", np.clip(action, -1, 1)), np.float32)
-        return Outcome(observation["state"], reward, success, executed)
+        return Outcome(observation["state"], reward, success, executed, fell=bool(info.get("fallen")))
 
     def switch(self, task: str) -> None:
-        """Change the task; nothing moves."""
+        """Change the task, or begin it again; nothing moves."""
         self.pair.switch(task)
         self._home = None
         if self._success is not None:
@@ -83,13 +83,12 @@ class PairWorld:
 
     def home_action(self) -> np.ndarray | None:
         """The scripted way home, where the family of tasks has one; None once there."""
-        if self._home is None:
-            self._home = self.pair.env.behave("home", np.random.default_rng(0))
-        action = np.asarray(self._home(), np.float32)
-        if np.abs(action[:3]).max() > 1e-6:
-            return action
-        self._home = None
-        return None
+        self._home = self._home or self.pair.env.way_home()
+        action = self._home()
+        if action is None:
+            self._home = None
+            return None
+        return np.asarray(action, np.float32)
 
     def keep(self, path: Path) -> None:
         """Write the whole world in one step."""

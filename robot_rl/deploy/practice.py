@@ -35,10 +35,11 @@ class Outcome:
     action: np.ndarray  # (A,) as executed
     intervention: bool = False
     out_of_reach: bool = False
+    fell: bool = False  # lies on the ground
 
 
 class World(Protocol):
-    """Where the robot practises; it goes on from one task to the other."""
+    """Where the robot practises; it goes on from one try to the next."""
 
     state_names: tuple[str, ...]
 
@@ -49,7 +50,7 @@ class World(Protocol):
         """Act for one control period."""
 
     def switch(self, task: str) -> None:
-        """Change the task; nothing in the world moves."""
+        """Change the task, or begin it again; nothing in the world moves."""
 
     def home_action(self) -> np.ndarray | None:
         """The action (A,) that leads home, None where the robot is there."""
@@ -208,4 +209,5 @@ class Practice:
 
 
 def _seen(outcome: Outcome) -> Seen:
-    return Seen(outcome.success, outcome.reward, outcome.out_of_reach, outcome.intervention)
+    o = outcome
+    return Seen(o.success, o.reward, o.out_of_reach, o.fell, o.intervention)

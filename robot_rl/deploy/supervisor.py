@@ -1,4 +1,4 @@
-"""Decides what a robot that practises without resets does next: forward, backward, shake loose, or wait.
+"""Decides what a robot that practises without resets does next: a task, home, shake loose, or wait.
 
 A pure state machine, free of ROS and of clocks: `tick` is told what one control step led to and says what the
 next one is for. Its whole state is JSON, so that a killed process goes on.
@@ -20,8 +20,8 @@ from robot_rl.policies.checkpoint import write_atomically
 Mode = Literal["act", "perturb", "home", "wait"]
 # Why a try ended. "already": the goal held from its first steps on, so nothing was shown; "assisted": success
 # after a person's intervention in this try; "broken": the process was killed in its middle.
-ENDS = ("success", "already", "assisted", "time_out", "stuck", "out_of_reach", "broken")
-FAILURES = ("time_out", "stuck", "out_of_reach")
+ENDS = ("success", "already", "assisted", "time_out", "fell", "stuck", "out_of_reach", "broken")
+FAILURES = ("time_out", "fell", "stuck", "out_of_reach")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Seen:
     success: float = 0.0  # probability that the present task's goal is reached
     progress: float | None = None  # rises towards the goal (a reward, say); None where nothing measures it
     out_of_reach: bool = False  # the object cannot be reached any more
+    fell: bool = False  # the robot lies on the ground, which ends a try at once
     intervention: bool = False  # a person's command was executed, not the policy's
     arrived: bool = False  # the robot is home; looked at in mode "home"
 
@@ -79,13 +80,20 @@ class State:
     intervention_steps: int = 0
     perturbations: int = 0
     asked_for_help: int = 0
+    falls: int = 0  # tries that ended by one
+    down: bool = False  # it has fallen and not stood up since
+    get_ups: int = 0  # falls after which it stood again by itself
+    homes_in_vain: int = 0  # ways home in a row that did not lead there
     steps: int = 0  # control steps in all, waiting included
     waited: int = 0  # control steps in mode wait
     counts: dict[str, Counts] = field(default_factory=dict)
 
 
 class Supervisor:
-    """Alternates two tasks that undo each other, and notices when that does not work any more."""
+    """Alternates two tasks that undo each other, or repeats one that goes on by itself.
+
+    It notices when that does not work any more.
+    """
 
     def __init__(self, rules: Rules, state: State | None = None) -> None:
         self.rules = rules
@@ -125,7 +133,7 @@ class Supervisor:
             return self._order()
         for counts in s.counts.values():
             counts.in_vain = counts.perturbed = 0
-        s.asked = ""
+        s.asked, s.homes_in_vain, s.down = "", 0, False
         return self._prepare(s.task)
 
     def count_reset(self) -> None:
@@ -174,6 +182,8 @@ class Supervisor:
             return "assisted" if s.helped else "success"
         if seen.intervention:
             return ""
+        if seen.fell:
+            return "fell"
         if seen.out_of_reach:
             return "out_of_reach"
         if s.own >= rules.time_out[s.task]:
@@ -182,22 +192,19 @@ class Supervisor:
         return "stuck" if watched and s.own - s.best_step >= rules.window else ""
 
     def _after(self, why: str) -> Order:
-        """Close the try, and choose between the other task, a perturbation and a call for help."""
+        """Close the try, and choose between the next task, a perturbation and a call for help."""
         s, rules = self.state, self.rules
         task = self._close(why) and s.task
         counts = s.counts[task]
         s.task = rules.other(task)
         told = {"ended": why, "ended_task": task}
-        if why not in FAILURES or not (why == "out_of_reach" or counts.in_vain >= rules.tries):
+        in_vain = rules.tries and counts.in_vain >= rules.tries
+        if why not in FAILURES or not (why == "out_of_reach" or in_vain):
             return self._prepare(s.task, **told)
         if counts.perturbed >= rules.perturbations:
-            s.mode, s.step, s.asked_for_help = "wait", 0, s.asked_for_help + 1
-            s.asked = rules.call(task, why)
-            return self._order(**told)
+            return self._call(why, **told)
         counts.perturbed, counts.in_vain = counts.perturbed + 1, 0
-        s.perturbations += 1
-        s.mode, s.step = "perturb", 0
-        return self._order(**told)
+        return self._perturb(**told)
 
     def _in_perturb(self, seen: Seen, _: bool) -> Order:
         s = self.state
@@ -209,8 +216,18 @@ class Supervisor:
         s = self.state
         if not seen.intervention:
             s.step += 1
-        arrived = seen.arrived and not seen.intervention
-        return self._act() if arrived or s.step >= self.rules.home_steps else self._order()
+        if seen.arrived and not seen.intervention:
+            s.get_ups, s.down, s.homes_in_vain = s.get_ups + s.down, False, 0
+            return self._act()
+        if s.step < self.rules.home_steps:
+            return self._order()
+        return self._not_home() if self.rules.only_from_home else self._act()
+
+    def _not_home(self) -> Order:
+        """Shake loose and try again; ask for help where that was in vain too."""
+        s = self.state
+        s.homes_in_vain += 1
+        return self._perturb() if s.homes_in_vain <= self.rules.perturbations else self._call("not_home")
 
     def _in_wait(self, seen: Seen, released: bool) -> Order:
         self.state.waited += 1
@@ -227,6 +244,18 @@ class Supervisor:
             return self._order(ended=ended, ended_task=ended_task)
         return self._act(ended=ended, ended_task=ended_task)
 
+    def _perturb(self, **told: str) -> Order:
+        s = self.state
+        s.mode, s.step, s.perturbations = "perturb", 0, s.perturbations + 1
+        return self._order(**told)
+
+    def _call(self, why: str, **told: str) -> Order:
+        """Wait for a person."""
+        s = self.state
+        s.mode, s.step, s.asked_for_help = "wait", 0, s.asked_for_help + 1
+        s.asked = self.rules.call(told.get("ended_task", s.task), why)
+        return self._order(**told)
+
     def _act(self, **told: str) -> Order:
         self.state.mode, self.state.step = "act", 0
         return self._order(begins=True, **told)
@@ -241,6 +270,7 @@ class Supervisor:
         s = self.state
         counts = s.counts[s.task]
         s.running = False
+        s.falls, s.down = s.falls + (why == "fell"), s.down or why == "fell"
         counts.tries += 1
         counts.ends[why] += 1
         if why in FAILURES:
@@ -288,7 +318,8 @@ class Supervisor:
     def summary(self) -> dict[str, float]:
         """Figures for a log: minutes, and per task the tries, successes and time-outs."""
         s, found = self.state, {"robot_minutes": round(self.minutes, 3)}
-        for name in ("resets", "interventions", "intervention_steps", "perturbations", "asked_for_help"):
+        for name in ("resets", "interventions", "intervention_steps", "perturbations", "asked_for_help",
+                     "falls", "get_ups"):  # fmt: skip
             found[name] = getattr(s, name)
         for task, counts in s.counts.items():
             found |= {f"{task}/tries": counts.tries, f"{task}/success": counts.ends["success"]}
@@ -297,7 +328,8 @@ class Supervisor:
 
 
 def _state(value: Mapping[str, Any]) -> State:
-    counts = {task: Counts(**one) for task, one in value["counts"].items()}
+    none = dict.fromkeys(ENDS, 0)
+    counts = {task: Counts(**one | {"ends": none | one["ends"]}) for task, one in value["counts"].items()}
     state = State(**{**value, "counts": counts})
     if state.task not in counts or state.mode not in ("act", "perturb", "home", "wait"):
         raise KeyError(f"task '{state.task}' in mode '{state.mode}'")

@@ -1,6 +1,7 @@
 """Two tasks that undo each other in one persistent world, so that a robot can practise without resets.
 
-The instruction changes, the world does not: `switch` carries its whole state from one task to the other.
+The instruction changes, the world does not: `switch` carries its whole state from one task to the other. A
+task that goes on by itself, such as walking, needs no other; `switch` begins it again where the robot is.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from robot_rl.envs.task_env import TaskEnv, gymnasium
 from robot_rl.errors import BadInput, nearest
 from robot_rl.specs.tasks import TaskCard, load_task
 
-_STILL = 1e-6  # a homing action whose hand parts are no larger has arrived
-
 
 class ResetFreePair(gymnasium.Env):
-    """A Gymnasium environment whose task is one of two; `instruction` is the text of the present one.
+    """A Gymnasium environment whose task is one of two, or one; `instruction` is the text of the present one.
 
     Observations, actions, reward and success are those of the present task; `info["task"]` names it. An
     episode ends for the learner at the card's length, but the world goes on after `switch`. `resets` counts
@@ -28,11 +27,12 @@ class ResetFreePair(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"]}
 
-    def __init__(self, forward: TaskCard, backward: TaskCard, size: int | None = None) -> None:
-        self._envs = {card.name: make_task(card, size=size) for card in (forward, backward)}
-        first, second = self._envs.values()
+    def __init__(self, forward: TaskCard, backward: TaskCard | None = None, size: int | None = None) -> None:
+        cards = [forward] if backward is None else [forward, backward]
+        self._envs = {card.name: make_task(card, size=size) for card in cards}
+        first, *others = self._envs.values()
         for space in ("observation_space", "action_space"):
-            if getattr(first, space) != getattr(second, space):
+            if any(getattr(first, space) != getattr(other, space) for other in others):
                 raise BadInput(
                     f"{forward.name} and {backward.name} differ in their {space.replace('_', ' ')}"
                 )
@@ -50,10 +50,9 @@ class ResetFreePair(gymnasium.Env):
         return self.env.card.goal
 
     @property
-    def tasks(self) -> tuple[str, str]:
-        """The two tasks, forward first."""
-        forward, backward = self._envs
-        return forward, backward
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks, forward first."""
+        return tuple(self._envs)
 
     def card(self, task: str) -> TaskCard:
         """The card of one of them."""
@@ -82,18 +81,18 @@ class ResetFreePair(gymnasium.Env):
         return observation, reward, terminated, truncated, {**info, "task": self.task}
 
     def switch(self, task: str | None = None) -> dict[str, np.ndarray]:
-        """Change the instruction, to the other task by default; nothing in the world moves.
+        """Change the instruction, to the other task by default, or begin it again; nothing moves.
 
         Returns the observation under the new instruction; raises BadInput for a task that is not of the pair,
         or before the first reset.
         """
         if not self._started:
             raise BadInput("a reset-free pair needs one reset() before its first switch()")
-        task = task or next(name for name in self._envs if name != self.task)
+        task = task or next((name for name in self._envs if name != self.task), self.task)
         if task not in self._envs:
             raise BadInput(f"no task '{task}' in this pair.{nearest(task, self._envs)}")
         if task == self.task:
-            self.env.steps = 0
+            self.env.try_again()
         else:
             self._envs[task].continue_from(self.env)
             self.task = task
@@ -115,14 +114,13 @@ class ResetFreePair(gymnasium.Env):
         return {"state": np.asarray(self.env.state(), np.float32)}
 
     def home(self, limit: int = 200) -> int:
-        """Send the hand to where the present task starts it, and return the control periods that took.
+        """Send the robot to where the present task can begin, and return the control periods that took.
 
         At most `limit`; the steps do not count as the episode's.
         """
-        act = self.env.behave("home", np.random.default_rng(0))
+        act = self.env.way_home()
         for step in range(limit):
-            action = act()
-            if np.abs(action[:3]).max() <= _STILL:
+            if (action := act()) is None:
                 return step
             self.env.step(action)
             self.env.steps = 0
@@ -139,8 +137,10 @@ class ResetFreePair(gymnasium.Env):
 
 
 def make_pair(task: str, size: int | None = None) -> ResetFreePair:
-    """The pair of a task and its card's `reverse_task`; raises BadInput where it has none."""
+    """The pair of a task and its card's `reverse_task`, or one that goes on; raises BadInput for others."""
     card = load_task(task)
+    if card.goes_on:
+        return ResetFreePair(card, size=size)
     if card.reverse_task is None:
         raise BadInput(f"{card.name}: has no reverse_task, so nothing undoes it without a reset")
     return ResetFreePair(card, load_task(card.reverse_task), size)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,9 @@ class Evaluation:
     success: np.ndarray  # (E,) bool: the success test held at some step
     returns: np.ndarray  # (E,) float64: undiscounted sums of the true reward
     steps: np.ndarray  # (E,) int64: steps until success, or until the end
+    measured: Mapping[str, np.ndarray] = field(
+        default_factory=dict
+    )  # (E,) each: what the task measures besides
 
     @property
     def rate(self) -> float:
@@ -48,8 +51,11 @@ def evaluate(
                 if progress:
                     progress(len(part))
         found = [done[int(seed)] for seed in seeds]
-    _, success, returns, steps = zip(*found, strict=True)
-    return Evaluation(tuple(int(s) for s in seeds), np.array(success), np.array(returns), np.array(steps))
+    _, success, returns, steps, last = zip(*found, strict=True)
+    measured = {name: np.array([one[name] for one in last]) for name in last[0]}
+    return Evaluation(
+        tuple(int(s) for s in seeds), np.array(success), np.array(returns), np.array(steps), measured
+    )
 
 
 def _tick(row: tuple, progress: Callable[[int], object] | None) -> tuple:
@@ -58,7 +64,7 @@ def _tick(row: tuple, progress: Callable[[int], object] | None) -> tuple:
     return row
 
 
-def _episodes(work: Sequence[tuple[TaskCard, Path, int, bool]]) -> list[tuple[int, bool, float, int]]:
+def _episodes(work: Sequence[tuple[TaskCard, Path, int, bool]]) -> list[tuple]:
     """Run episodes one after the other in this process."""
     from robot_rl.envs.make import make_task
     from robot_rl.envs.recording import seen
@@ -75,7 +81,8 @@ def _episodes(work: Sequence[tuple[TaskCard, Path, int, bool]]) -> list[tuple[in
             action = policy.act(seen(env, observation, policy.spec))
             observation, reward, _, truncated, info = env.step(action)
             total, reached, steps = total + reward, reached or info["success"], steps + 1
-        rows.append((seed, reached, total, steps))
+        measured = {name: value for name, value in info.items() if isinstance(value, float)}
+        rows.append((seed, reached, total, steps, measured))
     env.close()
     return rows
 

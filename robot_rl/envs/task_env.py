@@ -81,6 +81,14 @@ class TaskEnv(gymnasium.Env):
         """Draw one of `behaviours` for a segment of an episode."""
         raise NotImplementedError
 
+    def way_home(self) -> Callable[[], np.ndarray | None]:
+        """A scripted way to where a try can begin: its next action (A,), None once there."""
+        raise BadInput(f"{self.card.name}: this family of tasks has no way home")
+
+    def try_again(self) -> None:
+        """Begin an episode where the last one ended; nothing in the world moves."""
+        self.steps = 0
+
     def continue_from(self, other: TaskEnv) -> None:
         """Take over the world of another task of the same scene, as it is; for reset-free pairs."""
         raise BadInput(f"{self.card.name} and {other.card.name}: this family of tasks shares no worlds")

@@ -99,6 +99,9 @@ class TaskCard(SpecModel):
     goal: str = Field(min_length=1)
     opposite: str = Field(min_length=1)
     reverse_task: str | None = None
+    # An episode may begin wherever the last one ended, with nothing undone, as in walking; success is that of
+    # a whole episode, told at its last step.
+    goes_on: bool = False
     control_rate: float = Field(gt=0)  # Hz
     episode_length: int = Field(ge=2)  # steps
     success: str  # in words: what the simulator tests

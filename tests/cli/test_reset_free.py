@@ -213,7 +213,7 @@ def test_killed_processes_are_started_anew_and_nothing_is_missing(run, tmp_path)
             ["--practice.reweigh", "--practice.judged-by", "tries"],
             "--practice.reweigh: needs every task judged",
         ),
-        (["--practice.reweigh", "--mix", "0"], "--practice.reweigh: weighs the prior data"),
+        (["--practice.reweigh", "--mix", "0"], "--practice.reweigh: weighs the prior data of several"),
     ],
 )
 def test_what_it_refuses(run, tmp_path, capsys, options, message):

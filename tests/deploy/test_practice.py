@@ -1,5 +1,7 @@
 """A robot that practises on a line: what is recorded, who acted, a full disk, a person, and a kill."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -118,6 +120,18 @@ def test_it_shakes_itself_loose_and_goes_home(tmp_path):
     assert runs[:4] == ["act", "perturb", "home", "act"] and practice.supervisor.state.perturbations >= 1
     assert modes.count("perturb") == 3 * practice.supervisor.state.perturbations
     assert practice.queue.count() < 60  # motion that no policy chose is not learned from
+
+
+def test_a_fall_ends_the_try_and_what_follows_it_still_counts(practice):
+    practice.tick()
+    step = practice.world.step
+    practice.world.step = lambda action: replace(step(action), fell=True)
+    practice.tick()
+    practice.world.step = step
+    practice.tick()
+    last = practice.queue.read()[1][1]
+    assert (last.ended, last.terminated, last.truncated) == ("fell", False, True)
+    assert practice.ledger.tally(1, "practice") == {"right": (1, 0)}
 
 
 def test_a_killed_robot_goes_on_and_its_cut_try_is_broken(practice, tmp_path):

@@ -104,6 +104,70 @@ def test_home_comes_before_each_try_and_ends_on_arrival_or_in_time():
     assert supervisor.state.counts["close"].steps == 0  # success on the way home counts for nothing
 
 
+def walking(**changes):
+    """Rules of one task that goes on by itself, from a stand."""
+    values = {"hold": 1, "tries": 0, "perturbations": 1, "perturb_steps": 2, "home_steps": 3}
+    return Rules(("walk",), {"walk": 4}, 10.0, only_from_home=True, **{**values, **changes})
+
+
+def test_one_task_follows_itself_and_failures_shake_nothing_loose():
+    supervisor = Supervisor(walking())
+    assert supervisor.begin().mode == "home"
+    ends = []
+    for told in ([0, 0, 0, 1], *([[0, 0, 0, 0]] * 9)):  # success is told at the last step of a try
+        order = supervisor.tick(Seen(arrived=True))
+        assert (order.mode, order.task, order.begins) == ("act", "walk", True)
+        ends.append(run(supervisor, told)[-1].ended)
+    assert ends == ["success"] + ["time_out"] * 9
+    s = supervisor.state
+    assert (s.perturbations, s.falls, s.get_ups, s.asked_for_help) == (0, 0, 0, 0)
+
+
+def test_a_fall_ends_a_try_at_once_and_standing_again_is_counted():
+    supervisor = Supervisor(walking())
+    supervisor.begin()
+    supervisor.tick(Seen(arrived=True))
+    order = run(supervisor, [0, Seen(fell=True)])[-1]
+    assert (order.mode, order.ended, order.ended_task) == ("home", "fell", "walk")
+    assert [o.mode for o in run(supervisor, [Seen(fell=True), Seen(arrived=True)])] == ["home", "act"]
+    s = supervisor.state
+    assert (s.falls, s.get_ups, s.down, s.counts["walk"].ends["fell"]) == (1, 1, False, 1)
+    assert (s.resets, supervisor.minutes) == (0, pytest.approx(5 / 10 / 60))  # getting up is robot time too
+
+
+def test_getting_up_in_vain_shakes_it_loose_then_asks_for_help():
+    supervisor = Supervisor(walking())
+    supervisor.begin()
+    supervisor.tick(Seen(arrived=True))
+    lies = Seen(fell=True)
+    modes = [o.mode for o in run(supervisor, [lies] * 9)]
+    assert modes == ["home"] * 3 + ["perturb"] * 2 + ["home"] * 3 + ["wait"]
+    s = supervisor.state
+    assert (s.perturbations, s.asked_for_help, s.falls, s.get_ups) == (1, 1, 1, 0)
+    assert s.asked.startswith("the robot does not get up")
+    assert supervisor.resume().mode == "home"
+    supervisor.tick(Seen(arrived=True))
+    assert s.get_ups == 0  # a person did it
+    # Where a try can begin anywhere, it begins after as many steps on the way.
+    supervisor = Supervisor(walking(home_steps=1))
+    supervisor.rules = rules(home_steps=1)
+    supervisor.state.task, supervisor.state.mode = "open", "home"
+    assert supervisor.tick(lies).mode == "act"
+
+
+def test_a_state_of_before_there_were_falls_is_read(tmp_path):
+    path = tmp_path / "s.json"
+    Supervisor(rules()).save(path)
+    told = json.loads(path.read_text())
+    for name in ("falls", "down", "get_ups", "homes_in_vain"):
+        del told["state"][name]
+    for counts in told["state"]["counts"].values():
+        del counts["ends"]["fell"]
+    path.write_text(json.dumps(told))
+    supervisor = Supervisor.load(path, rules())
+    assert supervisor.state.falls == 0 and supervisor.state.counts["open"].ends["fell"] == 0
+
+
 def test_a_person_is_not_interrupted_and_a_success_then_is_assisted():
     supervisor = Supervisor(rules())
     supervisor.begin()
@@ -167,6 +231,11 @@ def test_a_state_of_other_tasks_is_refused(tmp_path):
         Supervisor.load(path, Rules(("lift", "drop"), {"lift": 4, "drop": 4}, 10.0))
 
 
+def test_three_tasks_are_none_to_practise():
+    with pytest.raises(BadInput, match="two that undo each other, or one that goes on, not a, b, c"):
+        Rules(("a", "b", "c"), {"a": 4, "b": 4, "c": 4}, 10.0)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -175,6 +244,7 @@ def test_a_state_of_other_tasks_is_refused(tmp_path):
         ({"time_out": {"open": 3, "close": 1}}, "time_out of close must be at least 2"),
         ({"threshold": 0}, "threshold is a probability above 0"),
         ({"control_rate": 0}, "control_rate must be above 0 Hz"),
+        ({"only_from_home": True}, "home_steps must be at least 1 where tries begin only at home"),
     ],
 )
 def test_rules_that_cannot_be(changes, message):

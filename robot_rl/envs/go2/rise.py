@@ -116,3 +116,19 @@ class GetUp:
         pose = np.where(higher[:, None], above, below)
         pose[:, 0] *= SIDE
         return pose.ravel()
+
+
+class StandUp:
+    """The way from a fall to where a walk can begin: up, and still on its feet for half a second."""
+
+    def __init__(self, body: Body) -> None:
+        self._body, self._stood = body, 0
+        self._rising = GetUp(body) if body.fallen else None
+
+    def __call__(self) -> np.ndarray | None:
+        """The next action (A,); None once it stands, or where it had not fallen."""
+        body = self._body
+        self._stood = self._stood + 1 if body.up > STANDS_UP and body.height > STANDS_HEIGHT else 0
+        if self._rising is None or self._stood > HOLD / body.period:
+            return None
+        return body.legs_action(self._rising())

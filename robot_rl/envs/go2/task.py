@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from robot_rl.envs.go2 import behaviours
 from robot_rl.envs.go2.body import LEGS, Body
 from robot_rl.envs.go2.options import read_options
 from robot_rl.envs.go2.reach import Reach
-from robot_rl.envs.go2.rise import Rise, lie_down
+from robot_rl.envs.go2.rise import Rise, StandUp, lie_down
+from robot_rl.envs.go2.scene import mujoco
 from robot_rl.envs.go2.state import check_names, sensed
 from robot_rl.envs.go2.walk import Walk
 from robot_rl.envs.task_env import Act, TaskEnv
@@ -37,6 +38,8 @@ class Go2Task(TaskEnv):
         self._body = Body(options, card.control_rate, arm=name == "reach")
         self._goal = GOALS[name](card.control_rate, card.episode_length)
         self.behaviours = self._goal.behaviours
+        if card.goes_on and (name != "walk" or options.ground != "flat"):
+            raise BadInput(f"{card.name}: goes_on: only a walk (go2:walk) on flat ground goes on without end")
         check_names(card, self._goal.asked_names, arm=name == "reach")
 
     @property
@@ -69,6 +72,40 @@ class Go2Task(TaskEnv):
     def behave(self, name: str, rng: np.random.Generator) -> Act:
         """Draw one of `behaviours` for a segment of an episode."""
         return behaviours.draw(name, self._body, self._goal, rng)
+
+    def way_home(self) -> Callable[[], np.ndarray | None]:
+        """To get up after a fall; a robot on its feet is there."""
+        return StandUp(self._body)
+
+    def try_again(self) -> None:
+        """Draw a new command for the robot as it stands or walks.
+
+        It follows from the pose alone: a world that was kept on disk goes on with the same command.
+        """
+        super().try_again()
+        self._goal.ask(self._body.options, np.random.default_rng(self.data.qpos.view(np.uint32)))
+
+    def leave(self) -> dict[str, np.ndarray]:
+        """Physics, what the sensors last said, the last two actions and the gait clock."""
+        if self._body.ground:
+            raise BadInput(f"{self.card.name}: only worlds of flat ground are kept")
+        whole = mujoco.mjtState.mjSTATE_INTEGRATION
+        physics = np.empty(mujoco.mj_stateSize(self.model, whole))
+        mujoco.mj_getState(self.model, self.data, physics, whole)
+        body = self._body
+        actions, sensors = np.stack([body.before, body.last]), body.sensors.copy()
+        return {"physics": physics, "sensors": sensors, "actions": actions, "phase": np.array(body.phase)}
+
+    def take_up(self, left: Mapping[str, np.ndarray]) -> None:
+        """Put what was left, and begin an episode there."""
+        whole, body = mujoco.mjtState.mjSTATE_INTEGRATION, self._body
+        mujoco.mj_setState(self.model, self.data, left["physics"], whole)
+        mujoco.mj_forward(self.model, self.data)  # where things are in space; it changes the solver's start
+        mujoco.mj_setState(self.model, self.data, left["physics"], whole)
+        body.sensors[:] = left["sensors"]
+        body.before, body.last = left["actions"].astype(np.float32)
+        body.phase = float(left["phase"])
+        self.try_again()
 
     def explore(self, rng: np.random.Generator) -> Iterator[None]:
         """Walk, stumble and get up at random, a third of the time after being dropped on the ground."""

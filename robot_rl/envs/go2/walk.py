@@ -9,6 +9,7 @@ import numpy as np
 
 from robot_rl.envs.go2.body import FALLEN_HEIGHT, FALLEN_UP, Body
 from robot_rl.envs.go2.legs import STANCE
+from robot_rl.envs.go2.options import Options
 
 COMMAND = ("command_forward", "command_left", "command_turn")  # m/s, m/s, rad/s
 START = 1.0  # s to get going, which the success test leaves out
@@ -24,19 +25,22 @@ class Walk:
     behaviours = ("trot", "gait", "stray", "stand", "stumble", "getup")
 
     def __init__(self, control_rate: float, episode_length: int) -> None:
-        self._last, self._skip = episode_length, round(START * control_rate)
+        self._last, self._skip, self._rate = episode_length, round(START * control_rate), control_rate
         self.asked = np.zeros(3)
 
     def begin(self, body: Body, rng: np.random.Generator) -> None:
         """Stand at the origin with slightly bent joints and a heading of up to ±6°; draw the command."""
-        options = body.options
-        low = (options.forward_from, options.left_from, options.turn_from)
-        high = (options.forward_to, options.left_to, options.turn_to)
-        self.asked = rng.uniform(low, high)
+        self.ask(body.options, rng)
         joints, half = STANCE + rng.uniform(-0.05, 0.05, 12), rng.uniform(-0.05, 0.05)
         turn = [np.cos(half), 0.0, 0.0, np.sin(half)]
         body.place(np.array([0.0, 0.0, START_HEIGHT, *turn]), joints)
-        self._step, self._fell, self._sum = 0, False, [0.0, 0.0, 0.0]
+
+    def ask(self, options: Options, rng: np.random.Generator) -> None:
+        """Draw the command of an episode that begins here, wherever the robot is."""
+        low = (options.forward_from, options.left_from, options.turn_from)
+        high = (options.forward_to, options.left_to, options.turn_to)
+        self.asked = rng.uniform(low, high)
+        self._step, self._walked, self._fell, self._sum = 0, 0, False, [0.0, 0.0, 0.0]
 
     def measure(self, body: Body) -> tuple[float, bool, dict[str, Any]]:
         """Reward, success and `info` of the control step that has just passed.
@@ -59,9 +63,12 @@ class Walk:
         return max(reward, 0.0), *self._judge(forward, left, turn, fallen)
 
     def _judge(self, forward: float, left: float, turn: float, fallen: bool) -> tuple[bool, dict[str, Any]]:
-        """Success at the episode's last step, and how far the mean velocity so far is from the command."""
+        """Success at the episode's last step, how far the mean velocity so far is from the command (m/s,
+        rad/s), and the time before the first fall (s).
+        """
         self._step += 1
         self._fell |= fallen
+        self._walked += not self._fell
         if self._step > self._skip:
             total = self._sum
             self._sum = [total[0] + forward, total[1] + left, total[2] + turn]
@@ -70,4 +77,5 @@ class Walk:
         error, turn_error = hypot(mean[0] - asked[0], mean[1] - asked[1]), abs(mean[2] - asked[2])
         ended = self._step >= self._last > self._skip
         success = ended and not self._fell and error <= NEAR and turn_error <= NEAR_TURN
-        return success, {"fallen": fallen, "velocity_error": error, "turn_error": turn_error}
+        found = {"velocity_error": error, "turn_error": turn_error, "walked": self._walked / self._rate}
+        return success, {"fallen": fallen, **found}

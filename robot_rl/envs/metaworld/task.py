@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -117,6 +117,15 @@ class MetaWorldTask(TaskEnv):
     def home(self) -> np.ndarray:
         """Where Meta-World starts the hand (m)."""
         return np.asarray(self._world.hand_init_pos, np.float64)
+
+    def way_home(self) -> Callable[[], np.ndarray | None]:
+        """The hand's way to where an episode starts it, fingers open."""
+
+        def act() -> np.ndarray | None:
+            action = behaviours.homing(self.raw[:3], self.home)
+            return action if action[:3].any() else None
+
+        return act
 
     def continue_from(self, other: TaskEnv) -> None:
         """Take over the world that another task of the same scene left, to the last bit.
