@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from robot_rl.cli.common import plain, progress, save_config
-from robot_rl.cli.reset_free import PracticeConfig
+from robot_rl.cli.reset_free_options import PracticeConfig
 from robot_rl.cli.sinks import open_sinks
 from robot_rl.errors import BadInput, need, need_installed
 

@@ -32,8 +32,9 @@ from robot_rl.cli.finetune import Config
 from robot_rl.cli.label import Config as LabelConfig
 from robot_rl.cli.label import main as label
 from robot_rl.cli.lock_step import LockStep
-from robot_rl.cli.reset_free import PracticeConfig, make_pair_of, parts_of
+from robot_rl.cli.reset_free import make_pair_of, parts_of
 from robot_rl.cli.reset_free_judge import SceneJudge
+from robot_rl.cli.reset_free_options import PracticeConfig
 from robot_rl.cli.success import Config as SuccessConfig
 from robot_rl.cli.success import main as success
 from robot_rl.deploy.supervisor import Order

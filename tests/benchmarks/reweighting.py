@@ -24,7 +24,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from robot_rl.cli import train as train_verb
 from robot_rl.cli.finetune import Config
 from robot_rl.cli.lock_step import LockStep
-from robot_rl.cli.reset_free import PracticeConfig, parts_of
+from robot_rl.cli.reset_free import parts_of
+from robot_rl.cli.reset_free_options import PracticeConfig
 from robot_rl.envs.rollout import evaluate
 from robot_rl.report.statistics import wilson
 from robot_rl.specs.tasks import load_task

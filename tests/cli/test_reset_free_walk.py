@@ -11,7 +11,8 @@ pytest.importorskip("mujoco")
 from robot_rl.cli.finetune import Config
 from robot_rl.cli.lock_step import LockStep
 from robot_rl.cli.main import main
-from robot_rl.cli.reset_free import PracticeConfig, parts_of
+from robot_rl.cli.reset_free import parts_of
+from robot_rl.cli.reset_free_options import PracticeConfig
 
 FEW = ["--reset-free", "--episodes", "1", "--log-every", "20", "--batch-size", "8", "--warmup", "20",
        "--practice.time-out", "25", "--practice.publish-every", "60", "--save-every", "40"]  # fmt: skip
