@@ -190,14 +190,16 @@ def practise(work: Work, run: Path) -> dict[str, Any]:
                     seed=work.seed, episodes=10, practice=options)  # fmt: skip
     parts = parts_of(dataclasses.replace(config, reset_free=True, **arm.online))
     lock_step = (WithResets if arm.resets else LockStep)(parts)
-    lock_step.run(until=round(EARLY * work.steps))
-    ledger = lock_step.ledger
-    early = [(v.step, mean_of(judged(work, ledger.folder(v.number)))) for v in ledger.versions()[1:]]
+    ledger, early = lock_step.ledger, work.folder / f"{work.name}-{work.steps}-early.json"
+    if not early.exists():  # old weights do not stay on disk
+        lock_step.run(until=round(EARLY * work.steps))
+        found = [(v.step, mean_of(judged(work, ledger.folder(v.number)))) for v in ledger.versions()[1:]]
+        early.write_text(json.dumps(found))
     lock_step.run()
     supervisor = lock_step.practice.supervisor
     state = supervisor.state
     found = {
-        "early": early,
+        "early": json.loads(early.read_text()),
         "end": judged(work, parts.out / "best"),
         "best_step": ledger.best().step,
         "elsewhere": judged(work, parts.out / "best", scene=False),
