@@ -30,7 +30,7 @@ from robot_rl.envs.rollout import evaluate
 from robot_rl.report.statistics import wilson
 from robot_rl.specs.tasks import load_task
 from tests.benchmarks._rows import BENCH, Row, report
-from tests.benchmarks.reset_free import collected
+from tests.benchmarks.reset_free import IQL, collected
 
 PRACTISED, KEPT = ("drawer_open", "drawer_close"), "door_open"
 TASKS = (*PRACTISED, KEPT)
@@ -59,9 +59,9 @@ def learn_offline(work: Work, seed: int) -> Path:
         collected(work.folder, task, QUALITY, DATA_SEED + seed, work.episodes, False) for task in TASKS
     )
     out = work.folder / f"offline-{work.updates}-{seed}"
-    train_verb.main(
-        train_verb.Config(first, out, steps=work.updates, seed=seed, more=tuple(others), by_task=True)
-    )
+    config = train_verb.Config(first, out, steps=work.updates, seed=seed, more=tuple(others), by_task=True,
+                               settings=IQL)  # fmt: skip
+    train_verb.main(config)
     return out
 
 
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--episodes", type=int, default=30, help="of each task's data")
     parser.add_argument("--updates", type=int, default=4000, help="offline")
-    parser.add_argument("--steps", type=int, default=10_000, help="of tries")
+    parser.add_argument("--steps", type=int, default=8000, help="of tries")
     parser.add_argument("--tries", type=int, default=50, help="episodes of each task, before and after")
     given = parser.parse_args()
     start = time.monotonic()
