@@ -58,7 +58,8 @@ class Config:
     duration: float | None = None
     """Seconds after which to end; default: until Ctrl-C."""
     realtime: bool = False
-    """Run guard and policy at real-time priority (Linux; needs the right to: `ulimit -r`)."""
+    """Run guard, policy and simulation at real-time priority (Linux; needs the right to: `ulimit -r`).
+    --fine-tune asks for it by itself, so that control is not late because of learning."""
     view: bool = True
     """Show state, rate, times and limits hit, and hear keys: enable, e-stop, reset; plain lines without a
     terminal. Not with --trials."""

@@ -41,7 +41,7 @@ ARGUMENTS: Mapping[str, tuple[str, list[str] | None]] = {
     "task": ("Simulated robots: another task than the contract's.", None),
     "seed": ("Simulated robots: seed of the first episode.", None),
     "enable": ("Simulated robots: start moving at once. Hardware is enabled by a person.", ["true", "false"]),
-    "realtime": ("Guard and policy at real-time priority, where permitted.", ["true", "false"]),
+    "realtime": ("Control at real-time priority, where permitted; fine_tune asks for it.", ["true", "false"]),
     "record": ("Folder to record into: a dataset and raw bags.", None),
     "reward": (
         "Folder of a labeling whose reward model judges what the camera sees; two as in success.",

@@ -78,7 +78,7 @@ def practise(run: Path, out: Path, steps: int) -> tuple[list[str], float, float]
     queue, lost, kills, ticks, missed = parts.queue(), [], list(KILLS), 0.0, 0.0
     deployment = Deployment("sim_drawer", str(run), fine_tune=str(out), enable=True)
     env = environment(local=True, images=False) | {"ROS_DOMAIN_ID": str(DOMAIN)}
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = env["ROS_AUTOMATIC_DISCOVERY_RANGE"]
+    os.environ.update(env)  # the listener is in this process
     with Processes(nodes(deployment), "", env, out.parent / "logs") as processes:
         listener = Listener()
         end = time.monotonic() + _LONGEST * steps / 80 + 120

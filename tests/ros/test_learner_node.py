@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (extra ros, Python 3.11 on Linux)")
@@ -48,6 +50,9 @@ def test_new_weights_reach_the_policy_and_nothing_is_lost_by_kills(out, tmp_path
             wait_for(lambda: ledger.newest() and ledger.newest().number > 1, 90)
             second = version_of(ledger.folder(2))
             wait_for(lambda: second in robot.versions)
+            learner = processes.children["learner_node"].pid  # it makes way for control
+            assert os.sched_getscheduler(learner) == os.SCHED_BATCH
+            assert len(os.sched_getaffinity(learner)) == 1
             kill(processes, "learner_node")
             told = robot.state["stored"]
             assert queue(out).count() >= told

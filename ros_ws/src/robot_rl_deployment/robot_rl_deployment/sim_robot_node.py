@@ -74,6 +74,7 @@ class SimRobotNode(Node):
         self.create_service(Trigger, "~/reset", self._reset)
         self._begin()
         self.create_timer(self.contract.period, self._step)
+        common.prioritise(self, common.ROBOT)  # a robot does not wait for our processor
 
     @property
     def _task(self) -> TaskEnv:
