@@ -44,8 +44,8 @@ class Config:
     reached; with --fine-tune two, the task's and its reverse's."""
     fine_tune: Path | None = None
     """Folder inside the run's: go on learning there while the robot practises a task and its reverse in
-    turns, without resets; the run is of both (robot-rl train FORWARD BACKWARD --by-task). The same command
-    continues."""
+    turns, without resets; the run is of both (robot-rl train FORWARD BACKWARD --by-task). It ends when all
+    steps are practised and learned from; before that, the same command continues."""
     steps: int | None = None
     """With --fine-tune: control steps to practise; default: as in the folder's config.yaml, where all other
     settings are too (those of robot-rl finetune), or 20,000."""
@@ -101,7 +101,7 @@ def main(config: Config) -> None:
     )
     specs = nodes(deployment)
     if config.fine_tune:
-        from robot_rl.cli.deploy_finetune import parts_for, rules_for
+        from robot_rl.cli.deploy_finetune import parts_for, rules_for, tell
 
         parts = parts_for(
             config.policy, config.fine_tune, config.task or "", config.steps, not config.dry_run
@@ -113,6 +113,8 @@ def main(config: Config) -> None:
     run_nodes(config, contract, specs)
     if config.trials:
         print(trials_text(json.loads(results.read_text())))
+    if config.fine_tune:
+        tell(deployment)
 
 
 def run_nodes(config: Config, contract, specs) -> None:

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from robot_rl.cli.common import load_config, save_config
 from robot_rl.cli.finetune import Config
 from robot_rl.cli.reset_free import Parts
+from robot_rl.deploy.practice import SUPERVISOR
 from robot_rl.deploy.supervisor_rules import Rules
 from robot_rl.deploy.verdict import Judging
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import load_spec
 from robot_rl.policies.conditioning import tasks_of
 from robot_rl.specs.tasks import load_task, task_names
+
+if TYPE_CHECKING:
+    from robot_rl.deploy.graph import Deployment
 
 _TRIES = 5  # of each task, at most, before new weights are judged: in a robot's time they are dear
 
@@ -68,3 +73,12 @@ def rules_for(parts: Parts, control_rate: float) -> Rules:
         parts.tasks, time_out, control_rate, hold=p.hold, window=p.window, tries=p.tries,
         perturbations=p.perturbations,
     )  # fmt: skip
+
+
+def tell(deployment: Deployment) -> None:
+    """Print what came of a fine-tuning, as `robot-rl finetune --reset-free` does; nothing before it began."""
+    from robot_rl.cli.reset_free_run import print_result
+
+    parts = parts_for(Path(deployment.policy), Path(deployment.fine_tune), deployment.task, keep=False)
+    if (parts.out / SUPERVISOR).exists() and parts.ledger().versions():
+        print_result(parts)

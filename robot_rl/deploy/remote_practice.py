@@ -75,6 +75,12 @@ class RemotePractice:
         """Whether as many transitions are stored as were asked for."""
         return bool(self._limit) and self.queue.count() >= self._limit
 
+    @property
+    def learned(self) -> bool:
+        """Whether it is finished, and the newest weights are of all that is stored."""
+        newest = self.ledger.newest()
+        return self.finished and newest is not None and newest.step >= self._limit
+
     def begin(self) -> bool:
         """Start, or go on after a kill, once there are weights; returns whether it has begun."""
         if self.order is None and self.ledger.current() is not None:
@@ -128,9 +134,12 @@ class RemotePractice:
         elif step is not None:
             self._take(step)
 
-    def simulated(self, total: float, reached: bool, world: str, now: float) -> None:
-        """Note a simulation's sum of rewards, whether the goal is reached, and the name of its world."""
+    def simulated(self, total: float, reached: bool, now: float) -> None:
+        """Note a simulation's sum of rewards, and whether the goal is reached."""
         self._steps.simulated(now, total, reached)
+
+    def in_world(self, world: str) -> None:
+        """Note the name of a simulation's world; one that was set up anew has another, and is a reset."""
         if world != self._world:
             self._world, path = world, self._folder / _WORLD
             if not path.exists() or path.read_text() != world:
@@ -163,6 +172,8 @@ class RemotePractice:
         )  # fmt: skip
         self._stored()
         self._follow(order)
+        if last:
+            self.supervisor.save(self._folder / SUPERVISOR)
 
     def _stored(self) -> bool:
         """Store what was executed; False while the disk takes no more."""
