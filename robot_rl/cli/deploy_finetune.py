@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-
 from robot_rl.cli.common import load_config, save_config
 from robot_rl.cli.finetune import Config
 from robot_rl.cli.reset_free import Parts
+from robot_rl.deploy.graph import Deployment
 from robot_rl.deploy.practice import SUPERVISOR
 from robot_rl.deploy.supervisor_rules import Rules
 from robot_rl.deploy.verdict import Judging
@@ -19,9 +18,6 @@ from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import load_spec
 from robot_rl.policies.conditioning import tasks_of
 from robot_rl.specs.tasks import load_task, task_names
-
-if TYPE_CHECKING:
-    from robot_rl.deploy.graph import Deployment
 
 _TRIES = 5  # of each task, at most, before new weights are judged: in a robot's time they are dear
 
