@@ -1,6 +1,6 @@
 """Practice without resets: ros2 launch robot_rl_bringup finetune.launch.py policy:=RUN fine_tune:=RUN/x"""
 
-from robot_rl.cli.deploy_finetune import tell
+from robot_rl.cli.deploy_finetune import explored, tell
 from robot_rl.deploy.ros_launch import description
 
 
@@ -17,7 +17,7 @@ def generate_launch_description():
             "task": "",
             "reward": "",
             "success": "",
-            "explore": "1.0",
+            "explore": "",
             "contract_file": "",
             "runtime": "auto",
             "seed": "0",
@@ -27,5 +27,6 @@ def generate_launch_description():
             "interface": "",
             "namespace": "",
         },
+        adapt=explored,
         finished=tell,
     )

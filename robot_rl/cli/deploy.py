@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -49,8 +49,9 @@ class Config:
     steps: int | None = None
     """With --fine-tune: control steps to practise; default: as in the folder's config.yaml, where all other
     settings are too (those of robot-rl finetune), or 20,000."""
-    explore: float = 1.0
-    """With --fine-tune: noise, in the learner's own standard deviations."""
+    explore: float | None = None
+    """With --fine-tune: noise, in the learner's own standard deviations; default: as robot-rl finetune has
+    it, 1 for calql and rlpd, 0.4 for iql."""
     interface: str = ""
     """Network interface to the robot, such as eth0, for a robot whose driver is started here (go2)."""
     namespace: str = ""
@@ -94,9 +95,9 @@ def main(config: Config) -> None:
         view=config.view and not config.trials,
         record=str(config.record or ""),
         interface=config.interface,
+        explore=1.0 if config.explore is None else config.explore,
         reward=joined(config.reward),
         fine_tune=str(config.fine_tune or ""),
-        explore=config.explore,
         success=joined(config.success),
     )
     specs = nodes(deployment)
@@ -107,6 +108,8 @@ def main(config: Config) -> None:
             config.policy, config.fine_tune, config.task or "", config.steps, not config.dry_run
         )
         rules_for(parts, contract.control_rate)  # what is wrong with it shows here, in one line
+        if config.explore is None:
+            specs = nodes(replace(deployment, explore=parts.noise))
     if config.dry_run:
         print(plan_text(contract, spec, specs, config.namespace))
         return

@@ -72,6 +72,14 @@ def rules_for(parts: Parts, control_rate: float) -> Rules:
     )  # fmt: skip
 
 
+def explored(deployment: Deployment) -> Deployment:
+    """The deployment with the noise that its folder's settings ask for, where it does not say."""
+    if deployment.explore is not None:
+        return deployment
+    run, out = Path(deployment.policy), Path(deployment.fine_tune)
+    return replace(deployment, explore=parts_for(run, out, deployment.task, keep=False).noise)
+
+
 def tell(deployment: Deployment) -> None:
     """Print what came of a fine-tuning, as `robot-rl finetune --reset-free` does; nothing before it began."""
     from robot_rl.cli.reset_free_run import print_result

@@ -56,7 +56,8 @@ class Deployment:
     reward: str = ""  # folder of a labeling: its reward model judges what the camera sees
     success: str = ""  # folder of a success classifier: it says whether the goal is reached
     fine_tune: str = ""  # folder inside the run's to fine-tune it in, without resets
-    explore: float = 1.0  # noise while it is fine-tuned, in the learner's own standard deviations
+    # Noise while it is fine-tuned, in the learner's own standard deviations; None: to be looked up first.
+    explore: float | None = 1.0
 
 
 def joined(paths: Iterable[Path]) -> str:

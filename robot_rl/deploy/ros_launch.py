@@ -53,7 +53,10 @@ ARGUMENTS: Mapping[str, tuple[str, list[str] | None]] = {
         None,
     ),
     "fine_tune": ("Folder inside the run's to fine-tune it in, without resets.", None),
-    "explore": ("Noise while it is fine-tuned, in the learner's own standard deviations.", None),
+    "explore": (
+        "Noise while it is fine-tuned, in the learner's own standard deviations; empty: robot-rl finetune's.",
+        None,
+    ),
     "interface": ("Network interface of a driver of ours; empty lets it choose.", None),
     "namespace": ("ROS namespace of all nodes and topics.", None),
 }
