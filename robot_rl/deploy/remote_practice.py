@@ -7,7 +7,7 @@ and judged by the robot's own tries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from robot_rl.deploy.control import version_of
@@ -60,6 +60,8 @@ class RemotePractice:
         self._unstored: Executed | None = None
         self._number, self._world = queue.next_episode(), ""
         self.order: Order | None = None
+        # Told of each try that ended: its episode, its task, and why.
+        self.when_ended: Callable[[int, str, str], object] = lambda *_: None
 
     # What to tell the policy.
 
@@ -80,6 +82,11 @@ class RemotePractice:
         """Whether it is finished, and the newest weights are of all that is stored."""
         newest = self.ledger.newest()
         return self.finished and newest is not None and newest.step >= self._limit
+
+    @property
+    def acting(self) -> bool:
+        """Whether a try runs and is recorded."""
+        return self._episode is not None
 
     def begin(self) -> bool:
         """Start, or go on after a kill, once there are weights; returns whether it has begun."""
@@ -170,8 +177,11 @@ class RemotePractice:
             truncated=bool(ended), success=step.success, intervention=step.intervention,
             weights=self._version, stamp=step.stamp, ended=ended,
         )  # fmt: skip
+        episode = self._episode
         self._stored()
         self._follow(order)
+        if order.ended:
+            self.when_ended(episode, task, order.ended)
         if last:
             self.supervisor.save(self._folder / SUPERVISOR)
 

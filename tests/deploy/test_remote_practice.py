@@ -92,6 +92,8 @@ def rig(tmp_path):
 
 
 def test_steps_hold_what_was_seen_done_and_what_it_led_to(rig):
+    told = []
+    rig.practice.when_ended = lambda *said: told.append(said)
     rig.periods(40)
     steps = rig.stored()
     assert len(steps) > 15 and {step.task for step in steps} == {"right", "left"}
@@ -104,6 +106,7 @@ def test_steps_hold_what_was_seen_done_and_what_it_led_to(rig):
         assert step.reward == pytest.approx(-distance, abs=1e-6) and step.success == float(distance < 0.15)
     ends = [step for step in steps if step.ended]
     assert {step.ended for step in ends} == {"success"} and all(step.truncated for step in ends)
+    assert told == [(step.episode, step.task, step.ended) for step in ends]
     assert len({step.episode for step in steps}) == len(ends) + (not steps[-1].ended)
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (extra ros, Python 3.11 on Linux)")
+from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, Float64MultiArray, String
 from std_srvs.srv import Trigger
 
@@ -110,11 +111,16 @@ def test_nothing_is_lost_where_policy_judge_and_supervisor_die(tmp_path):
     assert ids == list(range(1, len(ids) + 1)) and len(ids) > 50
 
 
-def test_a_simulation_that_pictures_judge_has_its_resets_counted(tmp_path):
-    with practising(tmp_path, {"simulated": "drawer_open"}) as (robot, _, out):
+CAMERA = {"side": {"topic": "image", "rate": RATE, "stale": 1.0}}
+
+
+def test_a_simulation_that_pictures_judge_has_its_resets_counted_and_its_tries_filmed(tmp_path):
+    with practising(tmp_path, {"simulated": "drawer_open", "cameras": CAMERA}) as (robot, _, out):
         for world, resets in (("a", 1), ("a", 1), ("b", 2)):
             told = {"return": 5.0, "reached": True, "world": world}
             robot.probe.say("sim/episode", String(data=json.dumps(told)))
             wait_for(lambda resets=resets: robot.state.get("resets") == resets)
-        wait_for(lambda: robot.state["stored"] > 10)
+        picture = Image(height=8, width=8, encoding="rgb8", step=24, data=bytes(8 * 24))
+        with robot.probe.publishing(RATE, lambda: robot.probe.publish("image", picture)):
+            wait_for(lambda: [*(out / "film").glob("*.left.success.png")])
     assert all(step.reward <= 0 for step in stored(out))  # rewards are of those who judge, as before

@@ -32,6 +32,7 @@ from robot_rl.deploy.supervisor import Supervisor
 from robot_rl.errors import BadInput
 from robot_rl_deployment import common
 from robot_rl_deployment.enabling import Enabling, Stopping
+from robot_rl_deployment.filming import filming
 
 
 class SupervisorNode(Node):
@@ -53,6 +54,9 @@ class SupervisorNode(Node):
             judging=judging_for(parts), simulated=self._simulated, reward=reward,
             limit=parts.config.steps,
         )  # fmt: skip
+        # A simulation that judges itself renders nothing, so that its steps come in time.
+        filmed = parts.config.practice.film and self.contract.cameras and not self._simulated
+        self._filming = filming(self, self.contract, self.practice, out) if filmed else None
         self._told = ""
         self._listen()
         self._instruct = self.create_publisher(String, common.INSTRUCTION, common.LATCHED)
@@ -105,6 +109,8 @@ class SupervisorNode(Node):
             actions = dict(zip(message.name, message.position, strict=True))
             person = message.header.frame_id == Mode.INTERVENTION
             self.practice.executed(actions, common.stamp_of(message), person)
+            if self._filming:
+                self._filming.look()
             self._tell()
 
     def _guarded(self, message: String) -> None:
