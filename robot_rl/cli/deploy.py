@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -128,10 +131,25 @@ def run_nodes(config: Config, contract, specs) -> None:
     env = environment(contract.simulated is not None, bool(contract.cameras))
     end = None if config.duration is None else time.monotonic() + config.duration
     logs = config.logs or (config.policy / "logs" if config.view and not config.trials else None)
-    with Processes(specs, config.namespace, env, logs) as processes:
+    with _ended_by_signals(), Processes(specs, config.namespace, env, logs) as processes:
         status = processes.wait(lambda: end is None or time.monotonic() < end)
     if status == 2:
         raise BadInput("deploy: a node refused its input, see above; all nodes were stopped")
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM, and a terminal that is closed, end all in order as Ctrl-C does."""
+
+    def end(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def trials_text(results: dict) -> str:

@@ -6,6 +6,7 @@ command is the last that the robot hears. A recorder ends after that: it may tak
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from robot_rl.errors import RobotRLError, need_installed
 from robot_rl.specs.paths import outside
 
 _LAST = ("guard_node", "go2_driver_node", "sim_robot_node", "recorder_node")
+_PR_SET_PDEATHSIG = 1
+_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)  # Linux alone has it
 _RANGE, _RMW = "ROS_AUTOMATIC_DISCOVERY_RANGE", "RMW_IMPLEMENTATION"
 _PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # of Fast DDS 2 and 3
 _LOOPBACK = Path(__file__).with_name("loopback.xml")
@@ -64,6 +67,12 @@ def _on_this_machine(base: Mapping[str, str]) -> dict[str, str]:
     return {_RANGE: "SUBNET", **dict.fromkeys(_PROFILES, str(_LOOPBACK))}
 
 
+def _end_with_parent() -> None:
+    """In a child of ours on Linux: end, as at Ctrl-C, should we be killed; nobody would watch over it."""
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class Processes:
     """The running nodes of a deployment; use in a `with`, whose end stops them in order."""
 
@@ -90,6 +99,7 @@ class Processes:
         self.children[spec.executable] = subprocess.Popen(
             line, env=dict(self._env), stdout=out, stderr=subprocess.STDOUT if out else None,
             stdin=None if spec.terminal else subprocess.DEVNULL, start_new_session=True,
+            preexec_fn=_end_with_parent,
         )  # fmt: skip
         if out:
             out.close()

@@ -1,7 +1,9 @@
 """The launcher: what was killed is started anew where it may be, and how the nodes' topics travel."""
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -51,6 +53,31 @@ def test_a_refusal_or_a_node_that_may_not_be_restarted_ends_all(bodies, tmp_path
     graph = Processes([NodeSpec("kills_itself"), NodeSpec("lives")], "", {}, tmp_path)
     with pytest.raises(RobotRLError, match="kills_itself ended with status -9"), graph as processes:
         processes.wait()
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from robot_rl.deploy import launcher
+from robot_rl.deploy.graph import NodeSpec
+launcher.command = lambda *_: [sys.executable, "-S", "-c", sys.argv[1]]
+with launcher.Processes([NodeSpec("lives")], "", {}, Path(sys.argv[2])) as processes:
+    print(processes.children["lives"].pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_nodes_end_where_the_launcher_is_killed(tmp_path):
+    line = [sys.executable, "-c", PARENT, BODIES["lives"], str(tmp_path)]
+    parent = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    os.kill(child, 0)  # it runs
+    parent.kill()
+    parent.wait()
+    end = time.monotonic() + 30
+    while Path(f"/proc/{child}").exists() and "\nState:\tZ" not in Path(f"/proc/{child}/status").read_text():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_a_simulation_stays_on_this_machine_and_what_the_user_set_is_kept():
