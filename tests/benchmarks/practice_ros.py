@@ -303,12 +303,15 @@ def rows_of_practice(practice: Run, run: Path, out: Path, steps: int) -> list[Ro
         reached, tries = success(out, run, first, last, steps)
         note = f"{reached} of {tries} tries of both tasks, in the {name} fifth of {steps} steps"
         found.append(Row.of(f"success_{name}", reached / max(tries, 1), "share", goal, note))
+    queue = parts_for(run, out).queue()
+    unjudged = sum(step.reward == 0 for _, step in queue.read(limit=2 * steps)) / max(queue.count(), 1)
     helped, listener = f"{state['perturbations']} perturbations", practice.listener
     due = listener.ticks + listener.missed
     return [
         *found,
         Row.of("resets", float(state["resets"] - 1), "", ("<=", 0), "after the world was first set up"),
         Row.of("asked_for_help", float(state["asked_for_help"]), "", None, helped),
+        Row.of("unjudged", 100 * unjudged, "%", ("<=", 1.0), "steps without their reward, which is never 0"),
         Row.of("missed_ticks", 100 * listener.missed / max(due, 1), "%", ("<=", 0.5),
                f"of {due:.0f} of the policy at 80 Hz, from its first on, while the learner works"),
     ]  # fmt: skip

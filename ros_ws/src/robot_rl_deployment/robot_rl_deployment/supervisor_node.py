@@ -73,15 +73,16 @@ class SupervisorNode(Node):
         for source in self.contract.sources.values():
             read = partial(self._heard, SourceReader(source))
             hear(common.message_class(source.type), source.topic, read, common.LATEST)
-        hear(JointState, common.EXECUTED, self._executed, common.RELIABLE)
-        hear(JointState, common.WISH, self._wished, common.LATEST)
-        hear(String, common.FOLLOWED, self._followed, common.LATCHED)
-        hear(String, common.STATE, self._guarded, common.LATCHED)
+        # What has come at the same time is heard in this order: a command ends the step that was judged before.
         if self.contract.simulated:
             hear(String, "sim/episode", self._simulation, common.RELIABLE)
         if not self._simulated:
             hear(JointState, "reward", lambda m: self._judged(reward=m.position[0]), common.RELIABLE)
         hear(Bool, "success", lambda m: self._judged(success=float(m.data)), common.RELIABLE)
+        hear(JointState, common.WISH, self._wished, common.LATEST)
+        hear(JointState, common.EXECUTED, self._executed, common.RELIABLE)
+        hear(String, common.FOLLOWED, self._followed, common.LATCHED)
+        hear(String, common.STATE, self._guarded, common.LATCHED)
 
     def _heard(self, read: SourceReader, message) -> None:
         try:
