@@ -73,7 +73,7 @@ class SupervisorNode(Node):
         for source in self.contract.sources.values():
             read = partial(self._heard, SourceReader(source))
             hear(common.message_class(source.type), source.topic, read, common.LATEST)
-        # What has come at the same time is heard in this order: a command ends the step that was judged before.
+        # What came at the same time is heard in this order: a command ends the step that was judged before.
         if self.contract.simulated:
             hear(String, "sim/episode", self._simulation, common.RELIABLE)
         if not self._simulated:
