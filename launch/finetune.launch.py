@@ -1,10 +1,14 @@
 """Practice without resets: ros2 launch robot_rl_bringup finetune.launch.py policy:=RUN fine_tune:=RUN/x"""
 
+from robot_rl.cli.deploy_finetune import explored, tell
 from robot_rl.deploy.ros_launch import description
 
 
 def generate_launch_description():
-    """Guard, policy, supervisor and learner; by default a simulated robot that moves at once."""
+    """Guard, policy, supervisor and learner; by default a simulated robot that moves at once.
+
+    All end when all steps are practised and learned from.
+    """
     return description(
         {
             "robot": "sim_drawer",
@@ -13,7 +17,7 @@ def generate_launch_description():
             "task": "",
             "reward": "",
             "success": "",
-            "explore": "1.0",
+            "explore": "",
             "contract_file": "",
             "runtime": "auto",
             "seed": "0",
@@ -22,5 +26,7 @@ def generate_launch_description():
             "record": "",
             "interface": "",
             "namespace": "",
-        }
+        },
+        adapt=explored,
+        finished=tell,
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -44,13 +47,14 @@ class Config:
     reached; with --fine-tune two, the task's and its reverse's."""
     fine_tune: Path | None = None
     """Folder inside the run's: go on learning there while the robot practises a task and its reverse in
-    turns, without resets; the run is of both (robot-rl train FORWARD BACKWARD --by-task). The same command
-    continues."""
+    turns, without resets; the run is of both (robot-rl train FORWARD BACKWARD --by-task). It ends when all
+    steps are practised and learned from; before that, the same command continues."""
     steps: int | None = None
     """With --fine-tune: control steps to practise; default: as in the folder's config.yaml, where all other
     settings are too (those of robot-rl finetune), or 20,000."""
-    explore: float = 1.0
-    """With --fine-tune: noise, in the learner's own standard deviations."""
+    explore: float | None = None
+    """With --fine-tune: noise, in the learner's own standard deviations; default: as robot-rl finetune has
+    it, 1 for calql and rlpd, 0.4 for iql."""
     interface: str = ""
     """Network interface to the robot, such as eth0, for a robot whose driver is started here (go2)."""
     namespace: str = ""
@@ -58,7 +62,8 @@ class Config:
     duration: float | None = None
     """Seconds after which to end; default: until Ctrl-C."""
     realtime: bool = False
-    """Run guard and policy at real-time priority (Linux; needs the right to: `ulimit -r`)."""
+    """Run guard, policy and simulation at real-time priority (Linux; needs the right to: `ulimit -r`).
+    --fine-tune asks for it by itself, so that control is not late because of learning."""
     view: bool = True
     """Show state, rate, times and limits hit, and hear keys: enable, e-stop, reset; plain lines without a
     terminal. Not with --trials."""
@@ -93,25 +98,29 @@ def main(config: Config) -> None:
         view=config.view and not config.trials,
         record=str(config.record or ""),
         interface=config.interface,
+        explore=1.0 if config.explore is None else config.explore,
         reward=joined(config.reward),
         fine_tune=str(config.fine_tune or ""),
-        explore=config.explore,
         success=joined(config.success),
     )
     specs = nodes(deployment)
     if config.fine_tune:
-        from robot_rl.cli.deploy_finetune import parts_for, rules_for
+        from robot_rl.cli.deploy_finetune import parts_for, rules_for, tell
 
         parts = parts_for(
             config.policy, config.fine_tune, config.task or "", config.steps, not config.dry_run
         )
         rules_for(parts, contract.control_rate)  # what is wrong with it shows here, in one line
+        if config.explore is None:
+            specs = nodes(replace(deployment, explore=parts.noise))
     if config.dry_run:
         print(plan_text(contract, spec, specs, config.namespace))
         return
     run_nodes(config, contract, specs)
     if config.trials:
         print(trials_text(json.loads(results.read_text())))
+    if config.fine_tune:
+        tell(deployment)
 
 
 def run_nodes(config: Config, contract, specs) -> None:
@@ -122,10 +131,25 @@ def run_nodes(config: Config, contract, specs) -> None:
     env = environment(contract.simulated is not None, bool(contract.cameras))
     end = None if config.duration is None else time.monotonic() + config.duration
     logs = config.logs or (config.policy / "logs" if config.view and not config.trials else None)
-    with Processes(specs, config.namespace, env, logs) as processes:
+    with _ended_by_signals(), Processes(specs, config.namespace, env, logs) as processes:
         status = processes.wait(lambda: end is None or time.monotonic() < end)
     if status == 2:
         raise BadInput("deploy: a node refused its input, see above; all nodes were stopped")
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM, and a terminal that is closed, end all in order as Ctrl-C does."""
+
+    def end(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def trials_text(results: dict) -> str:

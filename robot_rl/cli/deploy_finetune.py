@@ -11,6 +11,8 @@ from pathlib import Path
 from robot_rl.cli.common import load_config, save_config
 from robot_rl.cli.finetune import Config
 from robot_rl.cli.reset_free import Parts
+from robot_rl.deploy.graph import Deployment
+from robot_rl.deploy.practice import SUPERVISOR
 from robot_rl.deploy.supervisor_rules import Rules
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import load_spec
@@ -62,3 +64,20 @@ def rules_for(parts: Parts, control_rate: float) -> Rules:
         parts.tasks, time_out, control_rate, hold=p.hold, window=p.window, tries=p.tries,
         perturbations=p.perturbations,
     )  # fmt: skip
+
+
+def explored(deployment: Deployment) -> Deployment:
+    """The deployment with the noise that its folder's settings ask for, where it does not say."""
+    if deployment.explore is not None:
+        return deployment
+    run, out = Path(deployment.policy), Path(deployment.fine_tune)
+    return replace(deployment, explore=parts_for(run, out, deployment.task, keep=False).noise)
+
+
+def tell(deployment: Deployment) -> None:
+    """Print what came of a fine-tuning, as `robot-rl finetune --reset-free` does; nothing before it began."""
+    from robot_rl.cli.reset_free_run import print_result
+
+    parts = parts_for(Path(deployment.policy), Path(deployment.fine_tune), deployment.task, keep=False)
+    if (parts.out / SUPERVISOR).exists() and parts.ledger().versions():
+        print_result(parts)

@@ -65,8 +65,8 @@ class ControlStep:
         action = self.policy.act({"state": state, **pictures} if pictures else state)
         return dict(zip(self.policy.spec.action_names, np.asarray(action, np.float64).tolist(), strict=True))
 
-    def swap(self, policy: Policy, version: str) -> None:
-        """Take another policy between two steps; raises BadInput and keeps the old one if it does not fit."""
+    def check(self, policy: Policy, version: str) -> None:
+        """Try a policy that is to take over, which takes time; raises BadInput if it does not fit."""
         check_fit(self.contract, policy.spec, version)
         if policy.spec.state_names != self.policy.spec.state_names:
             raise BadInput(
@@ -75,10 +75,13 @@ class ControlStep:
         if _seen(policy) != _seen(self.policy):
             raise BadInput(f"{version}: images differ from those of the running policy; start anew with it")
         policy.reset()
-        # The first call is slow, so it is not left to the loop.
+        # The first call is slow, so it is not left to the step after the swap.
         action = np.asarray(policy.act(blank(policy.spec)))
         if action.shape != (len(policy.spec.action_names),) or not np.isfinite(action).all():
             raise BadInput(f"{version}: at state_mean it wishes {action.tolist()}; train again")
+
+    def swap(self, policy: Policy, version: str) -> None:
+        """Take another policy, which was checked, between two steps."""
         self.policy, self.version = policy, version
 
 

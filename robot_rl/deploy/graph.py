@@ -48,7 +48,7 @@ class Deployment:
     trials: int = 0  # a simulation only: episodes to play, then end
     results: str = ""  # file of the trials' results
     namespace: str = ""
-    realtime: bool = False  # guard and policy before everything else on the machine
+    realtime: bool = False  # control before everything else on the machine; fine_tune asks for it too
     view: bool = False  # show what goes on in the terminal
     record: str = ""  # folder to record into
     interface: str = ""  # network interface of a driver of ours; "" lets it choose
@@ -56,7 +56,8 @@ class Deployment:
     reward: str = ""  # folder of a labeling: its reward model judges what the camera sees
     success: str = ""  # folder of a success classifier: it says whether the goal is reached
     fine_tune: str = ""  # folder inside the run's to fine-tune it in, without resets
-    explore: float = 1.0  # noise while it is fine-tuned, in the learner's own standard deviations
+    # Noise while it is fine-tuned, in the learner's own standard deviations; None: to be looked up first.
+    explore: float | None = 1.0
 
 
 def joined(paths: Iterable[Path]) -> str:
@@ -74,6 +75,7 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
     contract = load_contract(deployment.robot)
     _check(deployment, contract)
     common: dict[str, Value] = {"contract": str(deployment.robot)}
+    realtime: dict[str, Value] = {"realtime": True} if deployment.realtime or deployment.fine_tune else {}
     found = []
     if contract.simulated:
         task: dict[str, Value] = {"task": deployment.task} if deployment.task else {}
@@ -81,13 +83,12 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
             deployment.policy
         )
         pair: dict[str, Value] = {"pair": True} if deployment.fine_tune else {}
-        simulation = {**common, **task, **pair, "seed": deployment.seed, "watched": watched}
+        simulation = {**common, **task, **pair, "seed": deployment.seed, "watched": watched, **realtime}
         found.append(NodeSpec("sim_robot_node", simulation))
     if contract.driver:
         interface: dict[str, Value] = {"interface": deployment.interface} if deployment.interface else {}
         found.append(NodeSpec(contract.driver, {**common, **interface}))
     guard = {"auto_enable": True} if deployment.enable else {}
-    realtime = {"realtime": True} if deployment.realtime else {}
     found.append(NodeSpec("guard_node", {**common, **guard, **realtime}))
     if deployment.record:
         found.append(_recorder(deployment, contract, common))

@@ -6,6 +6,7 @@ command is the last that the robot hears. A recorder ends after that: it may tak
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -22,6 +23,11 @@ from robot_rl.errors import RobotRLError, need_installed
 from robot_rl.specs.paths import outside
 
 _LAST = ("guard_node", "go2_driver_node", "sim_robot_node", "recorder_node")
+_PR_SET_PDEATHSIG = 1
+_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)  # Linux alone has it
+_RANGE, _RMW = "ROS_AUTOMATIC_DISCOVERY_RANGE", "RMW_IMPLEMENTATION"
+_PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # of Fast DDS 2 and 3
+_LOOPBACK = Path(__file__).with_name("loopback.xml")
 
 
 def command(spec: NodeSpec, namespace: str, folder: Path) -> list[str]:
@@ -43,12 +49,28 @@ def environment(local: bool, images: bool, base: Mapping[str, str] = os.environ)
     places = [str(outside("ros_ws", "src") / PACKAGE), str(Path(__file__).resolve().parents[2])]
     found["PYTHONPATH"] = os.pathsep.join([*places, *filter(None, [base.get("PYTHONPATH")])])
     if local:
-        found.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    if images:
-        found.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
+        found |= _on_this_machine(base)
+    elif not any(name in base for name in _PROFILES):
+        # Shared memory, which the default has besides, holds up control where a process joins (loopback.xml).
+        found.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA" if images else "UDPv4")
     # Numeric libraries with threads of their own would take the control loop's core.
     found.setdefault("OMP_NUM_THREADS", "1")
     return found
+
+
+def _on_this_machine(base: Mapping[str, str]) -> dict[str, str]:
+    """What keeps topics on this machine: loopback.xml, or ROS's own range where the user chose otherwise."""
+    fast_dds = base.get(_RMW, "rmw_fastrtps").startswith("rmw_fastrtps")
+    if not fast_dds or any(name in base for name in (_RANGE, *_PROFILES)):
+        return {_RANGE: base.get(_RANGE, "LOCALHOST")}
+    # The range LOCALHOST would bring shared memory back.
+    return {_RANGE: "SUBNET", **dict.fromkeys(_PROFILES, str(_LOOPBACK))}
+
+
+def _end_with_parent() -> None:
+    """In a child of ours on Linux: end, as at Ctrl-C, should we be killed; nobody would watch over it."""
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Processes:
@@ -77,6 +99,7 @@ class Processes:
         self.children[spec.executable] = subprocess.Popen(
             line, env=dict(self._env), stdout=out, stderr=subprocess.STDOUT if out else None,
             stdin=None if spec.terminal else subprocess.DEVNULL, start_new_session=True,
+            preexec_fn=_end_with_parent,
         )  # fmt: skip
         if out:
             out.close()

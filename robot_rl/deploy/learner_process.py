@@ -83,12 +83,13 @@ class LearnerProcess:
         return len(found)
 
     def run(self, stopped: Callable[[], bool], progress: Callable[[int, str], object] | None = None) -> None:
-        """Learn until `stopped`, or until all steps are done; then save."""
+        """Learn until `stopped`, or until all steps are done; then save. While the disk is full it waits."""
         progress = progress or (lambda *_: None)
         while not (stopped() or self.finished):
-            count = self.catch_up(20)
+            full = self.queue.room()
+            count = 0 if full else self.catch_up(20)
             self.hear_verdicts()
-            progress(count, f"version {self.ledger.newest().number}")
+            progress(count, full or f"version {self.ledger.newest().number}")
             if not count:
                 time.sleep(_POLL)
         self.hear_verdicts()

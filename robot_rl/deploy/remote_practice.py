@@ -7,7 +7,7 @@ and judged by the robot's own tries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from robot_rl.deploy.control import version_of
@@ -60,6 +60,8 @@ class RemotePractice:
         self._unstored: Executed | None = None
         self._number, self._world = queue.next_episode(), ""
         self.order: Order | None = None
+        # Told of each try that ended: its episode, its task, and why.
+        self.when_ended: Callable[[int, str, str], object] = lambda *_: None
 
     # What to tell the policy.
 
@@ -74,6 +76,17 @@ class RemotePractice:
     def finished(self) -> bool:
         """Whether as many transitions are stored as were asked for."""
         return bool(self._limit) and self.queue.count() >= self._limit
+
+    @property
+    def learned(self) -> bool:
+        """Whether it is finished, and the newest weights are of all that is stored."""
+        newest = self.ledger.newest()
+        return self.finished and newest is not None and newest.step >= self._limit
+
+    @property
+    def acting(self) -> bool:
+        """Whether a try runs and is recorded."""
+        return self._episode is not None
 
     def begin(self) -> bool:
         """Start, or go on after a kill, once there are weights; returns whether it has begun."""
@@ -128,9 +141,12 @@ class RemotePractice:
         elif step is not None:
             self._take(step)
 
-    def simulated(self, total: float, reached: bool, world: str, now: float) -> None:
-        """Note a simulation's sum of rewards, whether the goal is reached, and the name of its world."""
+    def simulated(self, total: float, reached: bool, now: float) -> None:
+        """Note a simulation's sum of rewards, and whether the goal is reached."""
         self._steps.simulated(now, total, reached)
+
+    def in_world(self, world: str) -> None:
+        """Note the name of a simulation's world; one that was set up anew has another, and is a reset."""
         if world != self._world:
             self._world, path = world, self._folder / _WORLD
             if not path.exists() or path.read_text() != world:
@@ -161,8 +177,13 @@ class RemotePractice:
             truncated=bool(ended), success=step.success, intervention=step.intervention,
             weights=self._version, stamp=step.stamp, ended=ended,
         )  # fmt: skip
+        episode = self._episode
         self._stored()
         self._follow(order)
+        if order.ended:
+            self.when_ended(episode, task, order.ended)
+        if last:
+            self.supervisor.save(self._folder / SUPERVISOR)
 
     def _stored(self) -> bool:
         """Store what was executed; False while the disk takes no more."""

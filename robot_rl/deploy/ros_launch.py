@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -41,7 +42,7 @@ ARGUMENTS: Mapping[str, tuple[str, list[str] | None]] = {
     "task": ("Simulated robots: another task than the contract's.", None),
     "seed": ("Simulated robots: seed of the first episode.", None),
     "enable": ("Simulated robots: start moving at once. Hardware is enabled by a person.", ["true", "false"]),
-    "realtime": ("Guard and policy at real-time priority, where permitted.", ["true", "false"]),
+    "realtime": ("Control at real-time priority, where permitted; fine_tune asks for it.", ["true", "false"]),
     "record": ("Folder to record into: a dataset and raw bags.", None),
     "reward": (
         "Folder of a labeling whose reward model judges what the camera sees; two as in success.",
@@ -52,16 +53,27 @@ ARGUMENTS: Mapping[str, tuple[str, list[str] | None]] = {
         None,
     ),
     "fine_tune": ("Folder inside the run's to fine-tune it in, without resets.", None),
-    "explore": ("Noise while it is fine-tuned, in the learner's own standard deviations.", None),
+    "explore": (
+        "Noise while it is fine-tuned, in the learner's own standard deviations; empty: robot-rl finetune's.",
+        None,
+    ),
     "interface": ("Network interface of a driver of ours; empty lets it choose.", None),
     "namespace": ("ROS namespace of all nodes and topics.", None),
 }
 
 
-def description(defaults: Mapping[str, str], adapt: Callable[[Deployment], Deployment] = lambda d: d) -> Any:
-    """A LaunchDescription with the named arguments; one whose default is None must be given."""
+def description(
+    defaults: Mapping[str, str],
+    adapt: Callable[[Deployment], Deployment] = lambda d: d,
+    finished: Callable[[Deployment], object] = lambda _: None,
+) -> Any:
+    """A LaunchDescription with the named arguments; one whose default is None must be given.
+
+    `finished` is called when a node has ended by itself and without an error, and all others end.
+    """
     declared = [_argument(name, default) for name, default in defaults.items()]
-    return LaunchDescription([*declared, OpaqueFunction(function=_actions, args=[tuple(defaults), adapt])])
+    actions = OpaqueFunction(function=_actions, args=[tuple(defaults), adapt, finished])
+    return LaunchDescription([*declared, actions])
 
 
 def _argument(name: str, default: str | None) -> DeclareLaunchArgument:
@@ -69,7 +81,12 @@ def _argument(name: str, default: str | None) -> DeclareLaunchArgument:
     return DeclareLaunchArgument(name, default_value=default, description=told, choices=choices)
 
 
-def _actions(context: Any, names: tuple[str, ...], adapt: Callable[[Deployment], Deployment]) -> list[Any]:
+def _actions(
+    context: Any,
+    names: tuple[str, ...],
+    adapt: Callable[[Deployment], Deployment],
+    finished: Callable[[Deployment], object],
+) -> list[Any]:
     """Read the arguments, and make the graph's actions; bad input ends the launch with one line."""
     asked = {name: LaunchConfiguration(name).perform(context) for name in names}
     try:
@@ -80,7 +97,8 @@ def _actions(context: Any, names: tuple[str, ...], adapt: Callable[[Deployment],
         raise RuntimeError(f"robot_rl: {error}") from None
     env = environment(contract.simulated is not None, bool(contract.cameras))
     wanted = [SetEnvironmentVariable(name, value) for name, value in _added(env).items()]
-    return [*wanted, *(_action(spec, deployment.namespace) for spec in specs)]
+    end = partial(finished, deployment)
+    return [*wanted, *(_action(spec, deployment.namespace, end) for spec in specs)]
 
 
 def deployment_of(asked: Mapping[str, str]) -> Deployment:
@@ -113,9 +131,9 @@ def _added(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if os.environ.get(name) != value}
 
 
-def _action(spec: NodeSpec, namespace: str) -> Any:
+def _action(spec: NodeSpec, namespace: str, finished: Callable[[], object]) -> Any:
     """A launch_ros Node where the package was built with colcon, else the same command as a process."""
-    ending = _ending(spec, namespace)
+    ending = _ending(spec, namespace, finished)
     patience = str(spec.patience)  # s after Ctrl-C before launch insists: a recording has to be finished
     try:
         get_package_prefix(PACKAGE)
@@ -135,15 +153,17 @@ def _action(spec: NodeSpec, namespace: str) -> Any:
     )
 
 
-def _ending(spec: NodeSpec, namespace: str) -> Any:
+def _ending(spec: NodeSpec, namespace: str, finished: Callable[[], object]) -> Any:
     """What follows a node's end: nothing, the end of all, or, where it was killed, the same node anew."""
     all_ends = [Shutdown(reason=f"{spec.executable} ended")] if spec.essential else None
-    if not spec.respawn:
-        return all_ends
 
     def after(event: Any, context: Any) -> list[Any] | None:
         if context.is_shutdown:
             return None
-        return [_action(spec, namespace)] if event.returncode < 0 else all_ends
+        if event.returncode < 0 and spec.respawn:
+            return [_action(spec, namespace, finished)]
+        if event.returncode == 0 and spec.essential:
+            finished()
+        return all_ends
 
     return after

@@ -10,7 +10,10 @@ _KEPT = 4096  # ticks; the figures are of these
 
 
 class Ticks:
-    """Times of a loop that should run every `period` s; a tick later than half a period counts as missed."""
+    """Times of a loop that should run every `period` s.
+
+    Where the next tick comes later than by half a period, those that were due meanwhile count as missed.
+    """
 
     def __init__(self, period: float) -> None:
         self.period, self.count, self.missed = period, 0, 0
@@ -24,7 +27,7 @@ class Ticks:
         if self._last is not None:
             gap = began - self._last
             self._gaps.append(gap)
-            self.missed += gap > 1.5 * self.period
+            self.missed += max(round(gap / self.period) - 1, gap > 1.5 * self.period)
         self._last = began
         self._took.append(ended - began)
 

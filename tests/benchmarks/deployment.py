@@ -124,8 +124,7 @@ def main() -> None:
     runs = [checkpoint(run / "a", SLOPE), checkpoint(run / "b", SLOPE)]
     deployment = Deployment(str(contract(folder)), str(run), enable=True)
     env = environment(local=True, images=True) | {"ROS_DOMAIN_ID": str(DOMAIN)}
-    for name in ("ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTDDS_BUILTIN_TRANSPORTS"):
-        os.environ[name] = env[name]
+    os.environ.update(env)  # the robot is in this process
     with Processes(nodes(deployment), "", env, folder / "logs") as processes:
         robot = BenchRobot(DOMAIN, SLOPE)
         while not robot.latency:

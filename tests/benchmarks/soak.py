@@ -37,8 +37,7 @@ def main() -> None:
     run = checkpoint(folder / "run", SLOPE)
     runs = [checkpoint(run / "a", SLOPE), checkpoint(run / "b", SLOPE)]
     env = environment(local=True, images=True) | {"ROS_DOMAIN_ID": str(DOMAIN)}
-    for name in ("ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTDDS_BUILTIN_TRANSPORTS"):
-        os.environ[name] = env[name]
+    os.environ.update(env)  # the robot is in this process
     deployment = Deployment(str(contract(folder)), str(run), enable=True)
     with Processes(nodes(deployment), "", env, folder / "logs") as processes:
         robot = BenchRobot(DOMAIN, SLOPE)

@@ -1,16 +1,24 @@
 """The parts of a fine-tuning behind topics: the pair of tasks, the rules, and one config for all nodes."""
 
+import shutil
+
 import pytest
 
-from robot_rl.cli.deploy_finetune import pair_of, parts_for, rules_for
+from robot_rl.cli.common import save_config
+from robot_rl.cli.deploy_finetune import explored, pair_of, parts_for, rules_for, tell
+from robot_rl.cli.finetune import Config
+from robot_rl.cli.reset_free import PracticeConfig
+from robot_rl.deploy.graph import Deployment
+from robot_rl.deploy.practice import SUPERVISOR
+from robot_rl.deploy.supervisor import Supervisor
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import save_checkpoint
 from tests.policies.helpers import make_actor, make_spec
 
 
-def run_of(folder, *tasks, task):
+def run_of(folder, *tasks, task, **more):
     names = ["x", "y", "z"][: 3 - len(tasks)] + [f"task.{name}" for name in tasks]
-    spec = make_spec(state_names=names, task=task)
+    spec = make_spec(state_names=names, task=task, **more)
     return save_checkpoint(folder, make_actor().policy_weights(), spec)
 
 
@@ -48,3 +56,28 @@ def test_tries_last_as_long_as_the_cards_episodes_and_nobody_goes_home(tmp_path)
     other = run_of(tmp_path / "other", "left", "right", task="left")
     with pytest.raises(BadInput, match="practice.time_out: left has no task card"):
         rules_for(parts_for(other, other / "tuned"), 80.0)
+
+
+def test_it_explores_as_the_settings_say_where_nobody_says_how(tmp_path):
+    run = run_of(tmp_path / "run", "drawer_open", "drawer_close", task="drawer_open", algorithm="iql")
+    asked = Deployment("sim_drawer", str(run), fine_tune=str(run / "tuned"), explore=None)
+    assert explored(asked).explore == 0.4 and not (run / "tuned").exists()
+    assert explored(Deployment("sim_drawer", str(run), fine_tune=str(run / "tuned"))).explore == 1.0
+    config = Config(run=run, reset_free=True, practice=PracticeConfig(noise=0.7))
+    save_config(config, run / "tuned" / "config.yaml")
+    assert explored(asked).explore == 0.7
+
+
+def test_what_came_of_it_is_told_once_it_has_begun(tmp_path, capsys):
+    run = run_of(tmp_path / "run", "drawer_open", "drawer_close", task="drawer_open")
+    deployment = Deployment("sim_drawer", str(run), fine_tune=str(run / "tuned"))
+    tell(deployment)
+    assert capsys.readouterr().out == ""
+    parts = parts_for(run, run / "tuned")
+    parts.ledger().publish(0, lambda folder: shutil.copytree(run, folder, ignore=lambda *_: ["tuned"]))
+    supervisor = Supervisor(rules_for(parts, 80.0))
+    supervisor.state.steps, supervisor.state.resets = 9600, 1
+    supervisor.save(parts.out / SUPERVISOR)
+    tell(deployment)
+    told = capsys.readouterr().out
+    assert "before:" in told and "2.0 minutes of robot time, 0 resets after the first" in told

@@ -61,6 +61,8 @@ def test_new_weights_take_over_between_two_steps(run):
     step = ControlStep(CONTRACT, load_policy(run), version_of(run))
     policy, version = load_swap(run, checkpoint(run / "step_2", gain=-1.0))
     assert version == version_of(run / "step_2") != step.version
+    step.check(policy, version)
+    assert wished(step, 0.5) == {"a": pytest.approx(np.tanh(0.5), abs=1e-6)}  # not yet
     step.swap(policy, version)
     assert wished(step, 0.5) == {"a": pytest.approx(-np.tanh(0.5), abs=1e-6)} and step.version == version
 
@@ -87,7 +89,7 @@ def test_weights_that_do_not_fit_leave_the_old_policy_running(run, change, told)
     contract = position_contract(previous_action={"last": "a"})
     step = ControlStep(contract, load_policy(run), "old")
     with pytest.raises(BadInput, match=told):
-        step.swap(*load_swap(run, checkpoint(run / "next", **change)))
+        step.check(*load_swap(run, checkpoint(run / "next", **change)))
     assert wished(step, 0.5) == {"a": pytest.approx(np.tanh(0.5), abs=1e-6)} and step.version == "old"
 
 
@@ -101,7 +103,7 @@ class Mad(MlpPolicy):
 def test_a_policy_that_wishes_no_number_is_not_swapped_in(run):
     step = ControlStep(CONTRACT, load_policy(run), "old")
     with pytest.raises(BadInput, match=r"new: at state_mean it wishes \[nan\]"):
-        step.swap(Mad(*load_checkpoint(run)), "new")
+        step.check(Mad(*load_checkpoint(run)), "new")
     assert step.version == "old" and np.isfinite(wished(step, 0.5)["a"])
 
 

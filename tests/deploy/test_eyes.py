@@ -93,12 +93,14 @@ def test_a_camera_that_the_robot_lacks_is_named(tmp_path):
 
 def test_its_weights_are_swapped_with_the_encoder(step, tmp_path):
     run = tmp_path / "run"
-    step.swap(*load_swap(run, seeing_checkpoint(run / "next", gain=-1.0)))
+    new = load_swap(run, seeing_checkpoint(run / "next", gain=-1.0))
+    step.check(*new)
+    step.swap(*new)
     step.eyes.saw("side", message(50), 100.0, 100.0, 0.0)
     assert step(100.0, 0.0) == {"a": pytest.approx(-np.tanh(50 / 255), abs=1e-5)}
     other = seeing_checkpoint(run / "other", images=[EYE | {"height": 16, "width": 16}])
     with pytest.raises(BadInput, match="images differ from those of the running policy"):
-        step.swap(*load_swap(run, other))
+        step.check(*load_swap(run, other))
     broken = seeing_checkpoint(run / "broken")
     (broken / "e.onnx").write_bytes(b"no graph")
     with pytest.raises(BadInput, match="e.onnx: is not the encoder that policy.json names"):

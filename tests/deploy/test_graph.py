@@ -67,6 +67,8 @@ def test_fine_tuning_adds_who_decides_and_who_learns_and_starts_anew_what_was_ki
     assert list(found) == ["sim_robot_node", "guard_node", "policy_node", "supervisor_node", "learner_node"]
     assert {name for name, spec in found.items() if spec.respawn} == set(list(found)[2:])
     assert found["sim_robot_node"].parameters["pair"] is True
+    first = {name for name, spec in found.items() if spec.parameters.get("realtime")}
+    assert first == set(list(found)[:3])  # learning comes after control
     acting = found["policy_node"].parameters
     assert acting["explore"] == 0.5 and acting["instructed"] is True
     supervisor = found["supervisor_node"].parameters

@@ -74,6 +74,18 @@ def test_a_killed_learner_goes_on_from_its_state_to_the_same_end(tmp_path, offli
     assert [v.step for v in again.ledger.versions()] == [0, 100, 200]  # nothing is given out twice
 
 
+def test_it_waits_while_the_disk_is_full(tmp_path, offline):
+    rig = Rig(tmp_path, offline)
+    for _ in range(60):
+        rig.practice.tick()
+    megabytes, told = iter([1.0, 1.0, 1e3, 1e3]), []
+    path = tmp_path / "queue.sqlite"
+    rig.process.queue = DurableQueue(path, NAMES, ["a0"], min_free=10, free=lambda _: next(megabytes))
+    rig.process.run(lambda: len(told) == 4, lambda *said: told.append(said))
+    assert [count for count, _ in told] == [0, 0, 20, 20] and rig.process.learner.step == 40
+    assert "less than 10 MB are free" in told[0][1] and told[2][1] == "version 1"
+
+
 def test_after_bad_weights_in_a_row_the_learner_goes_back_to_the_best(tmp_path, offline):
     rig = Rig(tmp_path, offline, patience=2)
     rig.run(150)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from robot_rl.data.layout import read_json
 from robot_rl.deploy.control import version_of
 from robot_rl.deploy.control_steps import ControlSteps
 from robot_rl.deploy.durable_queue import DurableQueue
@@ -91,6 +92,8 @@ def rig(tmp_path):
 
 
 def test_steps_hold_what_was_seen_done_and_what_it_led_to(rig):
+    told = []
+    rig.practice.when_ended = lambda *said: told.append(said)
     rig.periods(40)
     steps = rig.stored()
     assert len(steps) > 15 and {step.task for step in steps} == {"right", "left"}
@@ -103,6 +106,7 @@ def test_steps_hold_what_was_seen_done_and_what_it_led_to(rig):
         assert step.reward == pytest.approx(-distance, abs=1e-6) and step.success == float(distance < 0.15)
     ends = [step for step in steps if step.ended]
     assert {step.ended for step in ends} == {"success"} and all(step.truncated for step in ends)
+    assert told == [(step.episode, step.task, step.ended) for step in ends]
     assert len({step.episode for step in steps}) == len(ends) + (not steps[-1].ended)
 
 
@@ -219,6 +223,13 @@ def test_it_ends_with_as_many_steps_as_were_asked_for_all_of_them_closed(tmp_pat
     assert rig.queue.count() == 13 == len(rig.stored()) and rig.practice.finished
     assert rig.stored()[-1].truncated and rig.practice.instruction.mode == "wait"
     assert rig.practice.summary()["mode"] == "finished"
+    state = read_json(rig.out / SUPERVISOR)["state"]
+    assert state["steps"] == rig.practice.supervisor.state.steps >= 13  # the last steps are counted on disk
+    assert not rig.practice.learned
+    rig.ledger.publish(12, lambda folder: shutil.copytree(rig.run / "new-1.0", folder))
+    assert not rig.practice.learned  # of all but the last
+    rig.ledger.publish(13, lambda folder: shutil.copytree(rig.run / "new-1.0", folder))
+    assert rig.practice.learned
 
 
 def test_help_is_asked_for_and_given(tmp_path):
@@ -242,7 +253,7 @@ def test_help_is_asked_for_and_given(tmp_path):
 def test_a_simulated_world_that_is_set_up_anew_is_counted(rig):
     counted = lambda: rig.practice.supervisor.state.resets  # noqa: E731
     for world, resets in (("a", 1), ("a", 1), ("b", 2), ("b", 2)):
-        rig.practice.simulated(0.0, False, world, rig.time)
+        rig.practice.in_world(world)
         assert counted() == resets
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (extra ros, Python 3.11 on Linux)")
@@ -48,6 +51,9 @@ def test_new_weights_reach_the_policy_and_nothing_is_lost_by_kills(out, tmp_path
             wait_for(lambda: ledger.newest() and ledger.newest().number > 1, 90)
             second = version_of(ledger.folder(2))
             wait_for(lambda: second in robot.versions)
+            learner = processes.children["learner_node"].pid  # it makes way for control
+            assert os.sched_getscheduler(learner) == os.SCHED_BATCH
+            assert len(os.sched_getaffinity(learner)) == 1
             kill(processes, "learner_node")
             told = robot.state["stored"]
             assert queue(out).count() >= told
@@ -63,8 +69,12 @@ def test_new_weights_reach_the_policy_and_nothing_is_lost_by_kills(out, tmp_path
     with running(graph(out, tmp_path), number, tmp_path / "again") as processes:
         robot = LineRobot(number)
         with robot.living():
-            wait_for(lambda: ledger.newest().step == STEPS, 120)
-            wait_for(lambda: robot.state.get("mode") == "finished")
+            end = time.monotonic() + 120
+            assert processes.wait(lambda: time.monotonic() < end) == 0  # all ends when all is learned
+            assert processes.children["supervisor_node"].returncode == 0
+            assert robot.state["mode"] == "finished" and ledger.newest().step == STEPS
+            wait_for(lambda: "inactive: disabled" in robot.probe.states)  # before any node was told to end
+            assert robot.probe.commands[-1][1] == 0.0
         robot.close()
     steps = queue(out).read(limit=10**5)
     assert [id_ for id_, _ in steps] == list(range(1, STEPS + 1)) and queue(out).count() == STEPS

@@ -1,5 +1,7 @@
 """The policy as a process: it wishes what its weights say, and exchanges them while it runs."""
 
+import os
+
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (extra ros, Python 3.11 on Linux)")
@@ -60,6 +62,19 @@ def test_new_weights_take_over_and_bad_ones_do_not(world, tmp_path):
         wait_for(lambda before=before: len(wishes) > before + 3)
         assert wishes[-1].position[0] == pytest.approx(0.5, abs=1e-6)
         log.write_text("refused")  # so that the next line is told apart from this one
+
+
+def test_at_real_time_priority_all_its_threads_are_or_it_says_why_not(tmp_path):
+    run = axis_checkpoint(tmp_path / "run", 0.25, RATE)
+    parameters = {"contract": write_contract(contract(), tmp_path), "policy": str(run), "realtime": True}
+    with running([NodeSpec("policy_node", parameters)], domain(), tmp_path / "logs") as processes:
+        pid = processes.children["policy_node"].pid
+
+        def policies():
+            return {os.sched_getscheduler(int(one)) for one in os.listdir(f"/proc/{pid}/task")}
+
+        log = tmp_path / "logs" / "policy_node.log"
+        wait_for(lambda: policies() == {os.SCHED_RR} or "realtime: not permitted" in log.read_text())
 
 
 def test_a_policy_that_does_not_fit_is_refused_at_the_start(tmp_path):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import contextmanager
 
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (extra ros, Python 3.11 on Linux)")
-from std_msgs.msg import Bool, Float64MultiArray
+from sensor_msgs.msg import Image
+from std_msgs.msg import Bool, Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from robot_rl.deploy.graph import NodeSpec
@@ -19,13 +21,13 @@ from tests.ros.probe import domain, kill, running, wait_for, write_contract
 
 
 @contextmanager
-def practising(folder, **config):
+def practising(folder, changes=None, **config):
     """Guard, policy and supervisor around a robot on a line; the weights are given, nobody learns."""
     run, number = line_checkpoint(folder / "run"), domain()
     out = run / "tuned"
     write_config(out, run, **config)
     WeightsLedger(out).publish(0, lambda path: shutil.copytree(run, path, ignore=lambda *_: ["tuned"]))
-    contract = {"contract": write_contract(line_contract(), folder)}
+    contract = {"contract": write_contract(line_contract(**changes or {}), folder)}
     shared = contract | {"policy": str(run)}
     specs = [
         NodeSpec("guard_node", contract | {"auto_enable": True}),
@@ -107,3 +109,18 @@ def test_nothing_is_lost_where_policy_judge_and_supervisor_die(tmp_path):
         wait_for(lambda: robot.state["stored"] > count + 10)
     ids = [id_ for id_, _ in queue(out).read(limit=10**5)]
     assert ids == list(range(1, len(ids) + 1)) and len(ids) > 50
+
+
+CAMERA = {"side": {"topic": "image", "rate": RATE, "stale": 1.0}}
+
+
+def test_a_simulation_that_pictures_judge_has_its_resets_counted_and_its_tries_filmed(tmp_path):
+    with practising(tmp_path, {"simulated": "drawer_open", "cameras": CAMERA}) as (robot, _, out):
+        for world, resets in (("a", 1), ("a", 1), ("b", 2)):
+            told = {"return": 5.0, "reached": True, "world": world}
+            robot.probe.say("sim/episode", String(data=json.dumps(told)))
+            wait_for(lambda resets=resets: robot.state.get("resets") == resets)
+        picture = Image(height=8, width=8, encoding="rgb8", step=24, data=bytes(8 * 24))
+        with robot.probe.publishing(RATE, lambda: robot.probe.publish("image", picture)):
+            wait_for(lambda: [*(out / "film").glob("*.left.success.png")])
+    assert all(step.reward <= 0 for step in stored(out))  # rewards are of those who judge, as before

@@ -1,8 +1,9 @@
-"""Lets a simulated robot go on alone where it stands still: resets and enables the guard, as people would."""
+"""Asks the guard, as people do, to let a simulated robot that stands still go on, or to stop a robot."""
 
 from __future__ import annotations
 
 from rclpy.node import Node
+from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
 from robot_rl.errors import BadInput
@@ -31,3 +32,21 @@ class Enabling:
         if self._looks > _STILL and self._state.startswith(("stopped", "inactive: not enabled")):
             self._reset.call_async(Trigger.Request())
             self._enable.call_async(SetBool.Request(data=True))
+
+
+class Stopping:
+    """Lets the guard stop the robot; `done` is, once it has."""
+
+    def __init__(self, node: Node) -> None:
+        self._node, self.done = node, Future()
+        self._enable = node.create_client(SetBool, "guard_node/enable")
+
+    def ask(self) -> None:
+        """Ask for it; again and again until `done`."""
+        if self._enable.service_is_ready() and not self.done.done():
+            self._enable.call_async(SetBool.Request(data=False)).add_done_callback(self._answered)
+
+    def _answered(self, answer: Future) -> None:
+        if answer.result().success and not self.done.done():
+            self._node.get_logger().info("all is practised and learned from; the robot is stopped")
+            self.done.set_result(None)

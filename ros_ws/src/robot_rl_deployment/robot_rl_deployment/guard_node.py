@@ -29,7 +29,6 @@ class GuardNode(Node):
         super().__init__("guard_node")
         self.contract = common.contract_of(self)
         self.guard = Guard(self.contract)
-        common.prioritise(self)
         self._auto = common.parameter(self, "auto_enable", False)
         if self._auto and self.contract.hardware:
             raise BadInput(f"auto_enable: '{self.contract.name}' is hardware; a person enables it (~/enable)")
@@ -45,6 +44,7 @@ class GuardNode(Node):
         self.create_service(Trigger, "~/reset", self._reset)
         self.create_timer(self.contract.period / 2, self._tick)
         self.create_timer(1.0, self._every_second)
+        common.prioritise(self)
 
     def _wished(self, message: JointState) -> None:
         wish = dict(zip(message.name, message.position, strict=False))

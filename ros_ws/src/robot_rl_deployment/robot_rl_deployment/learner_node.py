@@ -1,7 +1,7 @@
 """Learns while the robot practises: transitions from the durable queue in, new weights into the ledger.
 
-A process of its own, at low priority, that may be killed at any moment. It neither hears the robot nor
-commands it.
+A process of its own, at low priority and on one core, that may be killed at any moment. It neither hears the
+robot nor commands it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,20 @@ class LearnerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("learner_node")
-        os.nice(_NICE)
+        self._make_way()
         self._name = f"{common.contract_of(self).name}: learner"
         run, out = Path(common.parameter(self, "policy", "")), Path(common.parameter(self, "out", ""))
         self._parts = parts_for(run, out, common.parameter(self, "task", ""))
         self._claim = Claim(out, "learner")
         self._queue, self._learned, self._said = self._parts.queue(), 0, 0.0
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+    @staticmethod
+    def _make_way() -> None:
+        """Let control go first, and have another core wherever there is one."""
+        os.nice(_NICE)
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
     def learn(self) -> None:
         """Learn until the end of this process."""

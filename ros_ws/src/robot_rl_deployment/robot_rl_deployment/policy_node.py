@@ -29,7 +29,6 @@ class PolicyNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("policy_node")
         self.contract = common.contract_of(self)
-        common.prioritise(self)
         self._run = common.parameter(self, "policy", "")
         self._how = common.parameter(self, "runtime", "auto"), common.parameter(self, "explore", 0.0)
         self._step = ControlStep(self.contract, load_policy(self._run, *self._how), version_of(self._run))
@@ -46,6 +45,7 @@ class PolicyNode(LifecycleNode):
         self.create_timer(1.0, self._diagnose)
         if common.parameter(self, "auto_activate", True):
             self._start = self.create_timer(0.05, self._activate_alone)
+        common.prioritise(self)
 
     def _activate_alone(self) -> None:
         """Configure and activate: wishes alone move nothing, the guard must be enabled."""
@@ -87,6 +87,8 @@ class PolicyNode(LifecycleNode):
     def _tick(self) -> None:
         began = time.monotonic()
         self._pace.acted(began)
+        if self._pace.led:
+            self._timer.reset()
         if self._next is not None:
             self._swap()
         try:
@@ -106,27 +108,23 @@ class PolicyNode(LifecycleNode):
             self.get_logger().error(f"instruction: {error}", throttle_duration_sec=1.0)
 
     def _new_weights(self, message: String) -> None:
-        """Load beside the control loop; a folder that cannot be used leaves the old policy running."""
+        """Load and try beside the control loop; what cannot be used leaves the old policy running."""
         threading.Thread(target=self._load, args=(message.data,), daemon=True).start()
 
     def _load(self, folder: str) -> None:
         try:
-            self._next = load_swap(self._run, folder, *self._how)
+            policy, version = load_swap(self._run, folder, *self._how)
+            self._step.check(policy, version)
+            self._next = policy, version
         except BadInput as error:
-            self._refuse(error)
+            self._refused = f"new weights refused, the old ones go on: {error}"
+            self.get_logger().error(self._refused)
 
     def _swap(self) -> None:
         (policy, version), self._next = self._next, None
-        try:
-            self._step.swap(policy, version)
-            self._swaps += 1
-            self.get_logger().info(f"policy: weights {version}")
-        except BadInput as error:
-            self._refuse(error)
-
-    def _refuse(self, error: BadInput) -> None:
-        self._refused = f"new weights refused, the old ones go on: {error}"
-        self.get_logger().error(self._refused)
+        self._step.swap(policy, version)
+        self._swaps += 1
+        self.get_logger().info(f"policy: weights {version}")
 
     def _diagnose(self) -> None:
         found = {"weights": self._step.version, "swaps": self._swaps, **self._ticks.summary()}

@@ -74,6 +74,7 @@ class SimRobotNode(Node):
         self.create_service(Trigger, "~/reset", self._reset)
         self._begin()
         self.create_timer(self.contract.period, self._step)
+        common.prioritise(self, common.ROBOT)  # a robot does not wait for our processor
 
     @property
     def _task(self) -> TaskEnv:
@@ -125,6 +126,10 @@ class SimRobotNode(Node):
     def _publish(self) -> None:
         self._ticks += 1
         stamp = self.get_clock().now().to_msg()
+        # What the last command led to is said before the reading that the next one answers.
+        told = {"seed": self.seed, "steps": self.steps, "success": self.success, "return": self.total}
+        told |= {"reached": self.reached, "late": self.late, "world": self._world}
+        self._episode.publish(String(data=json.dumps(told)))
         state = dict(zip((p.name for p in self.card.state), self._observation["state"].tolist(), strict=True))
         state |= self._task.senses()
         for publisher, kind, write in self._sources:
@@ -135,9 +140,6 @@ class SimRobotNode(Node):
         for publisher, name, every in self._cameras:
             if self._ticks % every == 0 and publisher.get_subscription_count():
                 publisher.publish(image_message(self.env.render(), name, stamp))
-        told = {"seed": self.seed, "steps": self.steps, "success": self.success, "return": self.total}
-        told |= {"reached": self.reached, "late": self.late, "world": self._world}
-        self._episode.publish(String(data=json.dumps(told)))
 
 
 def main(args: list[str] | None = None) -> int:

@@ -2,7 +2,8 @@
 
 Tells the policy by task/instruction (String, latched) and hears from policy/instruction that it follows;
 stores what was executed; publishes supervisor/state (String, JSON, latched) and supervisor/help (String,
-latched). ~/resume (Trigger) goes on after help; so does a person who took the robot and lets it go.
+latched). ~/resume (Trigger) goes on after help; so does a person who took the robot and lets it go. When all
+steps are practised and learned from, it lets the guard stop the robot, and ends.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -29,7 +31,8 @@ from robot_rl.deploy.remote_practice import RemotePractice
 from robot_rl.deploy.supervisor import Supervisor
 from robot_rl.errors import BadInput
 from robot_rl_deployment import common
-from robot_rl_deployment.enabling import Enabling
+from robot_rl_deployment.enabling import Enabling, Stopping
+from robot_rl_deployment.filming import filming
 
 
 class SupervisorNode(Node):
@@ -51,6 +54,9 @@ class SupervisorNode(Node):
             judging=parts.judging(), simulated=self._simulated, reward=reward,
             limit=parts.config.steps,
         )  # fmt: skip
+        # A simulation that judges itself renders nothing, so that its steps come in time.
+        filmed = parts.config.practice.film and self.contract.cameras and not self._simulated
+        self._filming = filming(self, self.contract, self.practice, out) if filmed else None
         self._told = ""
         self._listen()
         self._instruct = self.create_publisher(String, common.INSTRUCTION, common.LATCHED)
@@ -59,6 +65,7 @@ class SupervisorNode(Node):
         self._weights = self.create_publisher(String, common.NEW_WEIGHTS, common.RELIABLE)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(Trigger, "~/resume", self._resume)
+        self._stopping = Stopping(self)
         self.create_timer(0.5, self._often)
 
     def _listen(self) -> None:
@@ -66,15 +73,16 @@ class SupervisorNode(Node):
         for source in self.contract.sources.values():
             read = partial(self._heard, SourceReader(source))
             hear(common.message_class(source.type), source.topic, read, common.LATEST)
-        hear(JointState, common.EXECUTED, self._executed, common.RELIABLE)
-        hear(JointState, common.WISH, self._wished, common.LATEST)
-        hear(String, common.FOLLOWED, self._followed, common.LATCHED)
-        hear(String, common.STATE, self._guarded, common.LATCHED)
-        if self._simulated:
+        # What came at the same time is heard in this order: a command ends the step that was judged before.
+        if self.contract.simulated:
             hear(String, "sim/episode", self._simulation, common.RELIABLE)
-        else:
+        if not self._simulated:
             hear(JointState, "reward", lambda m: self._judged(reward=m.position[0]), common.RELIABLE)
         hear(Bool, "success", lambda m: self._judged(success=float(m.data)), common.RELIABLE)
+        hear(JointState, common.WISH, self._wished, common.LATEST)
+        hear(JointState, common.EXECUTED, self._executed, common.RELIABLE)
+        hear(String, common.FOLLOWED, self._followed, common.LATCHED)
+        hear(String, common.STATE, self._guarded, common.LATCHED)
 
     def _heard(self, read: SourceReader, message) -> None:
         try:
@@ -93,13 +101,17 @@ class SupervisorNode(Node):
 
     def _simulation(self, message: String) -> None:
         told = json.loads(message.data)
-        self.practice.simulated(told["return"], told["reached"], told["world"], common.wall(self))
+        self.practice.in_world(told["world"])
+        if self._simulated:
+            self.practice.simulated(told["return"], told["reached"], common.wall(self))
 
     def _executed(self, message: JointState) -> None:
         if message.header.frame_id in MOVING:
             actions = dict(zip(message.name, message.position, strict=True))
             person = message.header.frame_id == Mode.INTERVENTION
             self.practice.executed(actions, common.stamp_of(message), person)
+            if self._filming:
+                self._filming.look()
             self._tell()
 
     def _guarded(self, message: String) -> None:
@@ -127,6 +139,12 @@ class SupervisorNode(Node):
         level = DiagnosticStatus.WARN if wrong else DiagnosticStatus.OK
         name, told = f"{self.contract.name}: supervisor", wrong or f"{found['mode']}: {found['task']}"
         common.diagnose(self, self._diagnostics, name, level, told, found)
+        if self.practice.learned:
+            self._stopping.ask()
+
+    def supervise(self) -> None:
+        """Go on until all steps are practised and learned from, and the robot is stopped."""
+        rclpy.spin_until_future_complete(self, self._stopping.done)
 
     def _tell(self) -> None:
         """Publish the instruction where it changed, and what a person is asked for."""
@@ -141,7 +159,7 @@ class SupervisorNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node."""
-    return common.run(SupervisorNode, args)
+    return common.run(SupervisorNode, args, SupervisorNode.supervise)
 
 
 if __name__ == "__main__":
