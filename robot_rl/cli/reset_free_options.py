@@ -40,7 +40,7 @@ class PracticeConfig:
     one place alone, a policy succeeded there always and from 5 cm beside it three times in four."""
     noise: float | None = None
     """Of exploring, in the policy's own standard deviations; default: 1 for calql and rlpd, 0.4 for iql,
-    whose deviation is that of the data, noise of their making included."""
+    whose deviation is that of the data, noise of their making included; a quarter of it for a walk."""
     publish_every: int = 1000
     """Environment steps after which new weights are given to the robot."""
     margin: float = 0.1

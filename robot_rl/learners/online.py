@@ -288,13 +288,19 @@ class OnlineLearner:
         self._since = (self.step, time.perf_counter())
 
     def _scaled(self, step: Transition) -> Transition:
-        """A transition on the learner's scale."""
-        scaler = self.offline.scaler
+        """A transition on the learner's scale.
+
+        Beyond a terminal state nothing is earned; on a scale that takes the mean from each reward, that
+        is not 0: what it comes to is added to the last reward.
+        """
+        scaler, discount = self.offline.scaler, self._settings.discount
+        last = step.terminated and discount < 1
+        beyond = float(scaler.rewards(0.0)) * discount / (1 - discount) if last else 0.0
         return dataclasses.replace(
             step,
             observation=scaler.states(step.observation),
             action=scaler.actions(step.action),
-            reward=float(scaler.rewards(step.reward)),
+            reward=float(scaler.rewards(step.reward)) + beyond,
             next_observation=scaler.states(step.next_observation),
         )
 

@@ -122,7 +122,7 @@ def test_it_shakes_itself_loose_and_goes_home(tmp_path):
     assert practice.queue.count() < 60  # motion that no policy chose is not learned from
 
 
-def test_a_fall_ends_the_try_and_what_follows_it_still_counts(practice):
+def test_a_fall_is_terminal(practice):
     practice.tick()
     step = practice.world.step
     practice.world.step = lambda action: replace(step(action), fell=True)
@@ -130,7 +130,7 @@ def test_a_fall_ends_the_try_and_what_follows_it_still_counts(practice):
     practice.world.step = step
     practice.tick()
     last = practice.queue.read()[1][1]
-    assert (last.ended, last.terminated, last.truncated) == ("fell", False, True)
+    assert (last.ended, last.terminated, last.truncated) == ("fell", True, False)
     assert practice.ledger.tally(1, "practice") == {"right": (1, 0)}
 
 

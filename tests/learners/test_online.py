@@ -177,6 +177,18 @@ def test_the_scale_stays_that_of_the_offline_data(tmp_path):
     assert spec.state_mean == offline.spec.state_mean and spec.config["online"]["mix"] == 0.5
 
 
+def test_beyond_a_terminal_state_nothing_is_earned_on_the_learners_scale_too(tmp_path):
+    offline = offline_run(tmp_path / "offline")
+    learner = OnlineLearner(tmp_path / "on", offline, SHORT, weak_data())
+    x, scaler, discount = np.float32([0.4]), offline.scaler, offline.config.discount
+    learner.observe(Transition(x, np.float32([0.5]), -0.2, np.float32([0.5]), terminated=True))
+    batch = learner._experience.rows(torch.tensor([0]))
+    # -0.2 now and 0 for ever, each less the mean
+    following = sum(discount**k * (0 - scaler.reward_mean) / scaler.reward_std for k in range(1, 3000))
+    wanted = (-0.2 - scaler.reward_mean) / scaler.reward_std + following
+    assert batch.rewards.item() == pytest.approx(wanted, rel=1e-4) and batch.masks.item() == 0
+
+
 def test_warmup_leaves_the_policy_and_mix_0_needs_no_data(tmp_path):
     offline = offline_run(tmp_path / "offline")
     config = dataclasses.replace(SHORT, warmup=10, mix=0.0, steps=10)
