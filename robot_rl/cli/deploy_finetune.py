@@ -28,6 +28,8 @@ def parts_for(run: Path, out: Path, task: str = "", steps: int | None = None, ke
 
     `steps` asks for so many, also where it is continued; with `keep` the settings are written there.
     """
+    if steps is not None and steps < 1:
+        raise BadInput(f"steps: must be at least 1, not {steps}")
     spec = load_spec(run)
     path = out / "config.yaml"
     config = load_config(Config, path) if path.exists() else Config(run=run, reset_free=True)

@@ -45,6 +45,8 @@ def test_who_comes_first_writes_the_config_and_steps_can_be_added(tmp_path):
     assert parts_for(run, run / "tuned", steps=500).tasks == ("drawer_open", "drawer_close")
     assert parts_for(run, run / "tuned").config.steps == 500
     assert parts_for(run, run / "tuned", steps=900).config.steps == 900
+    with pytest.raises(BadInput, match="steps: must be at least 1, not 0"):
+        parts_for(run, run / "tuned", steps=0)
     assert parts_for(run, run / "tuned").config.steps == 900
 
 
