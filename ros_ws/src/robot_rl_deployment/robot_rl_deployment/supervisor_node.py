@@ -20,7 +20,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
-from robot_rl.cli.deploy_finetune import judging_for, parts_for, rules_for
+from robot_rl.cli.deploy_finetune import home_of, judging_for, parts_for, rules_for
 from robot_rl.deploy.claim import Claim
 from robot_rl.deploy.control_steps import ControlSteps
 from robot_rl.deploy.guard import Mode
@@ -48,11 +48,11 @@ class SupervisorNode(Node):
         self._enabling = Enabling(self, self.contract) if auto else None
         reward = "success" if common.parameter(self, "by_success", False) else parts.config.reward
         self._steps = ControlSteps(self.contract, parts.spec)
-        supervisor = Supervisor.load(out / SUPERVISOR, rules_for(parts, self.contract.control_rate))
+        supervisor = Supervisor.load(out / SUPERVISOR, rules_for(parts, self.contract))
         self.practice = RemotePractice(
             parts.spec, self._steps, supervisor, parts.queue(), parts.ledger(), out,
             judging=judging_for(parts), simulated=self._simulated, reward=reward,
-            limit=parts.config.steps,
+            limit=parts.config.steps, home=home_of(parts, self.contract),
         )  # fmt: skip
         # A simulation that judges itself renders nothing, so that its steps come in time.
         filmed = parts.config.practice.film and self.contract.cameras and not self._simulated
