@@ -12,7 +12,7 @@ from robot_rl.cli.common import load_config, save_config
 from robot_rl.cli.finetune import Config
 from robot_rl.cli.reset_free import Parts
 from robot_rl.deploy.graph import Deployment
-from robot_rl.deploy.home_way import HomeWay
+from robot_rl.deploy.home_way import way_home
 from robot_rl.deploy.practice import SUPERVISOR
 from robot_rl.deploy.supervisor_rules import Rules
 from robot_rl.deploy.verdict import Judging
@@ -63,15 +63,10 @@ def judging_for(parts: Parts) -> Judging:
     return Judging(min(parts.config.episodes, _TRIES), parts.config.practice.margin)
 
 
-def home_of(parts: Parts, contract: RobotContract) -> HomeWay | None:
-    """The robot's way home, where its contract has one that the policy can see, and the settings want it."""
-    seen = contract.home is not None and contract.home.parts <= set(parts.spec.state_names)
-    return HomeWay(contract) if seen and parts.config.practice.home else None
-
-
 def rules_for(parts: Parts, contract: RobotContract) -> Rules:
     """The supervisor's rules on a robot; raises BadInput."""
     p, time_out = parts.config.practice, {}
+    home = p.home and way_home(contract, parts.spec.state_names)
     for task in parts.tasks:
         if p.time_out is None and task not in task_names():
             raise BadInput(f"practice.time_out: {task} has no task card; say how many steps a try takes")
@@ -79,7 +74,7 @@ def rules_for(parts: Parts, contract: RobotContract) -> Rules:
     return Rules(
         parts.tasks, time_out, contract.control_rate, hold=p.hold, window=p.window, tries=p.tries,
         perturbations=p.perturbations,
-        home_steps=round(contract.home.time * contract.control_rate) if home_of(parts, contract) else 0,
+        home_steps=round(contract.home.time * contract.control_rate) if home else 0,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from robot_rl.specs.robot_contract import RobotContract
 
@@ -40,3 +40,9 @@ class HomeWay:
 
     def _near(self, places: Mapping[str, float], measured: Mapping[str, float]) -> bool:
         return all(abs(place - measured[part]) <= self._home.within for part, place in places.items())
+
+
+def way_home(contract: RobotContract, state_names: Collection[str]) -> HomeWay | None:
+    """The contract's way home, None without one, or where these parts of the state do not show it."""
+    known = contract.home is not None and contract.home.parts <= set(state_names)
+    return HomeWay(contract) if known else None

@@ -20,10 +20,11 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
-from robot_rl.cli.deploy_finetune import home_of, judging_for, parts_for, rules_for
+from robot_rl.cli.deploy_finetune import judging_for, parts_for, rules_for
 from robot_rl.deploy.claim import Claim
 from robot_rl.deploy.control_steps import ControlSteps
 from robot_rl.deploy.guard import Mode
+from robot_rl.deploy.home_way import way_home
 from robot_rl.deploy.interface import SourceReader
 from robot_rl.deploy.output import MOVING
 from robot_rl.deploy.practice import SUPERVISOR
@@ -52,7 +53,8 @@ class SupervisorNode(Node):
         self.practice = RemotePractice(
             parts.spec, self._steps, supervisor, parts.queue(), parts.ledger(), out,
             judging=judging_for(parts), simulated=self._simulated, reward=reward,
-            limit=parts.config.steps, home=home_of(parts, self.contract),
+            limit=parts.config.steps,
+            home=way_home(self.contract, parts.spec.state_names),
         )  # fmt: skip
         # A simulation that judges itself renders nothing, so that its steps come in time.
         filmed = parts.config.practice.film and self.contract.cameras and not self._simulated
