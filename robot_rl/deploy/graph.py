@@ -87,7 +87,7 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
         found.append(NodeSpec("sim_robot_node", simulation))
     if contract.driver:
         interface: dict[str, Value] = {"interface": deployment.interface} if deployment.interface else {}
-        found.append(NodeSpec(contract.driver, {**common, **interface}))
+        found.append(NodeSpec(contract.driver, {**common, **interface, **realtime}))
     guard = {"auto_enable": True} if deployment.enable else {}
     found.append(NodeSpec("guard_node", {**common, **guard, **realtime}))
     if deployment.record:
