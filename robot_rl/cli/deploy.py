@@ -110,7 +110,7 @@ def main(config: Config) -> None:
         parts = parts_for(
             config.policy, config.fine_tune, config.task or "", config.steps, not config.dry_run
         )
-        rules_for(parts, contract.control_rate)  # what is wrong with it shows here, in one line
+        rules_for(parts, contract)  # what is wrong with it shows here, in one line
         if config.explore is None:
             specs = nodes(replace(deployment, explore=parts.noise))
     if config.dry_run:

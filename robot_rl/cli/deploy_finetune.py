@@ -12,11 +12,13 @@ from robot_rl.cli.common import load_config, save_config
 from robot_rl.cli.finetune import Config
 from robot_rl.cli.reset_free import Parts
 from robot_rl.deploy.graph import Deployment
+from robot_rl.deploy.home_way import way_home
 from robot_rl.deploy.practice import SUPERVISOR
 from robot_rl.deploy.supervisor_rules import Rules
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import load_spec
 from robot_rl.policies.conditioning import tasks_of
+from robot_rl.specs.robot_contract import RobotContract
 from robot_rl.specs.tasks import load_task, task_names
 
 
@@ -25,6 +27,8 @@ def parts_for(run: Path, out: Path, task: str = "", steps: int | None = None, ke
 
     `steps` asks for so many, also where it is continued; with `keep` the settings are written there.
     """
+    if steps is not None and steps < 1:
+        raise BadInput(f"steps: must be at least 1, not {steps}")
     spec = load_spec(run)
     path = out / "config.yaml"
     config = load_config(Config, path) if path.exists() else Config(run=run, reset_free=True)
@@ -53,16 +57,18 @@ def pair_of(state_names: tuple[str, ...], forward: str, where: str) -> tuple[str
     return forward, backward
 
 
-def rules_for(parts: Parts, control_rate: float) -> Rules:
-    """The supervisor's rules on a robot, which has no scripted way home; raises BadInput."""
+def rules_for(parts: Parts, contract: RobotContract) -> Rules:
+    """The supervisor's rules on a robot; raises BadInput."""
     p, time_out = parts.config.practice, {}
+    home = p.home and way_home(contract, parts.spec.state_names)
     for task in parts.tasks:
         if p.time_out is None and task not in task_names():
             raise BadInput(f"practice.time_out: {task} has no task card; say how many steps a try takes")
         time_out[task] = p.time_out or load_task(task).episode_length
     return Rules(
-        parts.tasks, time_out, control_rate, hold=p.hold, window=p.window, tries=p.tries,
+        parts.tasks, time_out, contract.control_rate, hold=p.hold, window=p.window, tries=p.tries,
         perturbations=p.perturbations,
+        home_steps=round(contract.home.time * contract.control_rate) if home else 0,
     )  # fmt: skip
 
 

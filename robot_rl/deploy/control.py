@@ -59,7 +59,7 @@ class ControlStep:
 
         Raises BadInput if a source or an instruction is missing, or a camera that it sees shows nothing new.
         """
-        if (instead := self.following.instead()) is not None:
+        if (instead := self.following.instead(self.state.measured)) is not None:
             return instead
         state, pictures = self.state(), self.eyes(wall, now)
         action = self.policy.act({"state": state, **pictures} if pictures else state)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from robot_rl.deploy.home_way import HomeWay
 from robot_rl.deploy.instruction import Instruction
 from robot_rl.errors import BadInput, nearest
 from robot_rl.policies.checkpoint import PolicyDescription
@@ -36,6 +37,7 @@ class Following:
             for name, channel in channels.items()
             if contract.kind_of(name) != "position"
         }
+        self._home = HomeWay(contract) if contract.home else None
         self._executed: dict[str, float] = {}
         self._drift, self._rng = np.zeros(len(self._names)), np.random.default_rng(0)
 
@@ -48,6 +50,10 @@ class Following:
             raise BadInput(
                 f"the policy was not trained for task '{made.task}'.{nearest(made.task, self.tasks)}"
             )
+        if made.mode == "home" and self._home is None:
+            raise BadInput("the robot's contract has no way home")
+        if made != self.instruction and self._home is not None:
+            self._home.begin()
         if made != self.instruction:
             self._drift, self._rng = np.zeros(len(self._names)), np.random.default_rng(made.number)
         self.instruction = made
@@ -57,8 +63,8 @@ class Following:
         """Note what was executed, where a position rests."""
         self._executed.update(actions)
 
-    def instead(self) -> dict[str, float] | None:
-        """What is wished in place of the policy's action, None while it acts.
+    def instead(self, measured: Mapping[str, float]) -> dict[str, float] | None:
+        """What is wished in place of the policy's action, None while it acts; from what was `measured` last.
 
         Raises BadInput before the first instruction, and where a position to rest at is not known.
         """
@@ -73,7 +79,11 @@ class Following:
         known = self._executed | self._rest
         if missing := [name for name in self._names if name not in known]:
             raise BadInput(f"where '{missing[0]}' may rest is not known before it was commanded")
-        return {name: known[name] for name in self._names}
+        rest = {name: known[name] for name in self._names}
+        if self.instruction.mode == "wait":
+            return rest
+        wish = self._home.wish(measured)
+        return rest | {name: wish[name] for name in self._names if name in wish}
 
     def _shaken(self) -> dict[str, float]:
         self._drift = _KEEP * self._drift + _STEP * self._rng.normal(size=len(self._drift))

@@ -87,7 +87,7 @@ def nodes(deployment: Deployment) -> list[NodeSpec]:
         found.append(NodeSpec("sim_robot_node", simulation))
     if contract.driver:
         interface: dict[str, Value] = {"interface": deployment.interface} if deployment.interface else {}
-        found.append(NodeSpec(contract.driver, {**common, **interface}))
+        found.append(NodeSpec(contract.driver, {**common, **interface, **realtime}))
     guard = {"auto_enable": True} if deployment.enable else {}
     found.append(NodeSpec("guard_node", {**common, **guard, **realtime}))
     if deployment.record:
@@ -219,6 +219,8 @@ def _check_fine_tuning(deployment: Deployment, contract: RobotContract) -> None:
         )
     if deployment.trials:
         raise BadInput("trials, fine_tune: choose one; trials set the world up anew, fine-tuning never does")
+    if deployment.explore is not None and deployment.explore < 0:
+        raise BadInput(f"explore: must be at least 0, not {deployment.explore:g}")
     if not deployment.success and (deployment.reward or contract.simulated is None):
         raise BadInput(
             f"success: to fine-tune '{contract.name}', success classifiers of the task and of its reverse "

@@ -1,4 +1,4 @@
-"""What a supervisor asks of the policy's node, as the text of a message: act, shake loose, or rest."""
+"""What a supervisor asks of the policy's node, as a message's text: act, shake loose, go home, or rest."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Literal, get_args
 
 from robot_rl.errors import BadInput
 
-Mode = Literal["act", "perturb", "wait"]
+Mode = Literal["act", "perturb", "home", "wait"]
 
 
 @dataclass(frozen=True)
 class Instruction:
     """One instruction, in force until the next."""
 
-    mode: Mode  # act: the policy, for `task`; perturb: random motion; wait: stand still
+    # act: the policy, for `task`; perturb: random motion; home: the contract's way; wait: stand still
+    mode: Mode
     task: str
     number: int  # counts up: each try and each perturbation is an instruction of its own
 

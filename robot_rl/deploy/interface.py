@@ -114,6 +114,11 @@ class StateBuilder:
         """Note the action that was executed, for the parts that hold the previous one."""
         self._values.update({part: actions[name] for part, name in self._previous.items() if name in actions})
 
+    @property
+    def measured(self) -> Mapping[str, float]:
+        """The latest value of each state part that was heard."""
+        return self._values
+
     def missing(self) -> list[str]:
         """Sources of which nothing has been heard."""
         return sorted({self._sources.get(n, n) for n in self._names if n not in self._values})

@@ -13,6 +13,7 @@ from pathlib import Path
 from robot_rl.deploy.control import version_of
 from robot_rl.deploy.control_steps import ControlSteps, Step
 from robot_rl.deploy.durable_queue import DurableQueue, Executed, QueueFull
+from robot_rl.deploy.home_way import HomeWay
 from robot_rl.deploy.instruction import Instruction
 from robot_rl.deploy.practice import SUPERVISOR
 from robot_rl.deploy.supervisor import FAILURES, Order, Seen, Supervisor
@@ -43,6 +44,7 @@ class RemotePractice:
         simulated: bool = False,
         reward: str = "true",
         limit: int = 0,
+        home: HomeWay | None = None,
     ) -> None:
         """Rewards are what is said ("true", or a learned one), or 1 where the goal is reached ("success").
 
@@ -51,6 +53,7 @@ class RemotePractice:
         self.supervisor, self.queue, self.ledger, self._folder = supervisor, queue, ledger, folder
         self._spec, self._steps, self._judging = spec, steps, judging or Judging()
         self._simulated, self._by_success, self._limit = simulated, reward == "success", limit
+        self._home = home  # tells whether the robot is there, where the supervisor's rules send it home
         self._swapping = 0  # commands for which a try still waits for the policy's new weights
         self._names: dict[int, str] = {}  # number in the ledger -> the version's name, as wishes bear it
         self._episode: int | None = None  # None: the next step begins one
@@ -160,7 +163,9 @@ class RemotePractice:
         return self._swapping > 0
 
     def _take(self, step: Step) -> None:
-        seen = Seen(step.success, step.reward, intervention=step.intervention)
+        seen = Seen(
+            step.success, step.reward, intervention=step.intervention, arrived=self._arrived(step)
+        )  # fmt: skip
         if self.order.mode != "act":
             self._follow(self.supervisor.tick(seen))
             return
@@ -184,6 +189,11 @@ class RemotePractice:
             self.when_ended(episode, task, order.ended)
         if last:
             self.supervisor.save(self._folder / SUPERVISOR)
+
+    def _arrived(self, step: Step) -> bool:
+        """Whether the robot is home."""
+        names, values = self._steps.state_names, step.next_state.tolist()
+        return self._home is not None and self._home.there(dict(zip(names, values, strict=True)))
 
     def _stored(self) -> bool:
         """Store what was executed; False while the disk takes no more."""

@@ -165,6 +165,20 @@ class Wall(SpecModel):
         return self
 
 
+class Home(SpecModel):
+    """Where tries begin, and the way there: places one after the other."""
+
+    way: list[dict[str, Number]] = Field(min_length=1)  # state part of the workspace -> place, in its unit
+    within: float = Field(gt=0)  # how near a place is reached, in these units
+    actions: dict[str, Number] = {}  # in the policy's units, on the way; others rest
+    time: float = Field(5.0, gt=0)  # s; after that a try begins where the robot is
+
+    @property
+    def parts(self) -> set[str]:
+        """The state parts that tell where the robot is on its way."""
+        return {part for places in self.way for part in places}
+
+
 class Stop(SpecModel):
     """What stopping means for this robot, and when it may go on by itself."""
 
@@ -203,6 +217,7 @@ class RobotContract(SpecModel):
     previous_action: dict[str, str] = {}  # state part -> action whose last executed value it holds
     commands: dict[str, Command] = Field(min_length=1)
     workspace: dict[str, Wall] = {}  # state part -> walls
+    home: Home | None = None  # between the tries of a practice without resets
     faults: dict[str, tuple[Number, Number]] = {}  # state part -> beyond these it is a fault, and stops
     stop: Stop
     intervention: Intervention = Intervention()
@@ -239,6 +254,8 @@ class RobotContract(SpecModel):
         for what, names, known in (
             ("workspace", self.workspace, sure),
             ("faults", self.faults, sensed),
+            ("home.way", self.home.parts if self.home else (), self.workspace),
+            ("home.actions", self.home.actions if self.home else (), channels),
             ("workspace.driven_by", [wall.driven_by for wall in self.workspace.values()], channels),
             ("previous_action", self.previous_action.values(), channels),
             ("commands.measured", [c.measured for c in channels.values() if c.measured], sure),
@@ -254,6 +271,7 @@ class RobotContract(SpecModel):
         self._check_stop()
         self._check_times()
         self._check_workspace()
+        self._check_home()
         units = self.state_parts()
         for name, channel in self.channels().items():
             if channel.measured and units[channel.measured] != channel.unit:
@@ -307,6 +325,15 @@ class RobotContract(SpecModel):
                     f"workspace.{part}: '{wall.driven_by}' has an acceleration_limit (of a velocity, its "
                     "jerk), which would not let it brake before the wall; leave it out"
                 )
+
+    def _check_home(self) -> None:
+        for places in self.home.way if self.home else ():
+            for part, place in places.items():
+                wall = self.workspace[part]
+                if not wall.low < place < wall.high:
+                    raise ValueError(
+                        f"home.way: {part} at {place:g} lies outside its walls, {wall.low:g} to {wall.high:g}"
+                    )
 
     def kind_of(self, action: str) -> str:
         """The kind of command that carries an action."""

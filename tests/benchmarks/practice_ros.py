@@ -1,6 +1,6 @@
 """Practice without resets over ROS 2: a simulated arm opens and closes a drawer in turns while it learns.
 
-Run by `make bench NAME=practice_ros`; about 8 minutes. Guard, policy, supervisor, learner and simulation are
+Run by `make bench NAME=practice_ros`; about 10 minutes. Guard, policy, supervisor, learner and simulation are
 processes of their own. On the way learner, policy, supervisor and all of ours at once are killed with -9, and
 the disk is full for a while; then a short practice that pictures judge, whose judge is killed. One seed, from
 weak mixed data.
@@ -28,7 +28,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 
+from robot_rl.cli.common import save_config
 from robot_rl.cli.deploy_finetune import explored, parts_for
+from robot_rl.cli.finetune import Config
 from robot_rl.cli.judging import encoder_folder
 from robot_rl.cli.main import main as robot_rl
 from robot_rl.data.layout import read_json
@@ -38,8 +40,10 @@ from robot_rl.deploy.practice import SUPERVISOR
 from robot_rl.deploy.recording import free_mb
 from tests.benchmarks._rows import Row, report
 
-STEPS, PICTURED, DOMAIN = 20_000, 800, 93  # steps with the simulator's judgement, and with pictures
+STEPS, PICTURED, DOMAIN = 15_000, 800, 93  # steps with the simulator's judgement, and with pictures
+SEED = 57  # of the data; what was chosen here was chosen with others
 TASKS = ("drawer_open", "drawer_close")
+UPDATES = 2  # a step; one core does about 600 a second, at 80 steps
 _LONGEST = 4.0  # times real time that practice may take, pauses and kills included
 _DISK, _LEFT = 400, 20  # MB of the disk that is filled, and of what is left at first
 _ROBOT = "sim_robot_node"  # stays: a robot does not vanish with its computer
@@ -196,12 +200,12 @@ def disk(folder: Path):
 
 
 def weak_run(folder: Path) -> Path:
-    """A policy of both tasks from little mixed data."""
+    """A policy of both tasks from little mixed data, as in the benchmark reset_free."""
     for task in TASKS:
-        options = ["--quality", "mixed", "--episodes", "20", "--no-images", "--seed", "7"]
+        options = ["--quality", "mixed", "--episodes", "30", "--no-images", "--seed", str(SEED)]
         assert robot_rl(["collect", task, *options, "--out", str(folder / task)]) == 0
     data = [str(folder / task) for task in TASKS]
-    options = ["--by-task", "--algo", "iql", "--steps", "800", "--hidden", "64", "64"]
+    options = ["--by-task", "--algo", "iql", "--steps", "4000", "--settings", "temperature", "10"]
     assert robot_rl(["train", *data, *options, "--out", str(folder / "run"), "--reward", "next.reward"]) == 0
     return folder / "run"
 
@@ -230,6 +234,7 @@ def judges(folder: Path) -> str:
 
 def prepared(run: Path, out: Path, steps: int, env: dict[str, str], **more: object) -> Run:
     """A practice that has not begun."""
+    save_config(Config(run=run, reset_free=True, utd=UPDATES), out / "config.yaml")
     parts_for(run, out, steps=steps)
     asked = Deployment("sim_drawer", str(run), fine_tune=str(out), enable=True, explore=None, **more)
     logs = Path(env["LOGS"]) / out.name

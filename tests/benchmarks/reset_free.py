@@ -336,7 +336,7 @@ def main() -> None:
         "--arms", nargs="*", default=[arm.name for arm in ARMS], help="which, to do it in parts"
     )
     parser.add_argument("--seeds", type=int, default=3, help="at most, of the arms that use several")
-    parser.add_argument("--steps", type=int, default=12_000, help="environment steps of practice")
+    parser.add_argument("--steps", type=int, default=16_000, help="environment steps of practice")
     parser.add_argument("--episodes", type=int, default=50, help="of each task in the last evaluation")
     parser.add_argument("--folder", type=Path, default=None, help="kept and continued; else a temporary one")
     options = parser.parse_args()

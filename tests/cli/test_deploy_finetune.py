@@ -1,6 +1,7 @@
 """The parts of a fine-tuning behind topics: the pair of tasks, the rules, and one config for all nodes."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,10 @@ from robot_rl.deploy.practice import SUPERVISOR
 from robot_rl.deploy.supervisor import Supervisor
 from robot_rl.errors import BadInput
 from robot_rl.policies.checkpoint import save_checkpoint
+from robot_rl.specs.robot_contract import load_contract
 from tests.policies.helpers import make_actor, make_spec
+
+DRAWER = load_contract("sim_drawer")
 
 
 def run_of(folder, *tasks, task, **more):
@@ -45,17 +49,25 @@ def test_who_comes_first_writes_the_config_and_steps_can_be_added(tmp_path):
     assert parts_for(run, run / "tuned", steps=500).tasks == ("drawer_open", "drawer_close")
     assert parts_for(run, run / "tuned").config.steps == 500
     assert parts_for(run, run / "tuned", steps=900).config.steps == 900
+    with pytest.raises(BadInput, match="steps: must be at least 1, not 0"):
+        parts_for(run, run / "tuned", steps=0)
     assert parts_for(run, run / "tuned").config.steps == 900
 
 
-def test_tries_last_as_long_as_the_cards_episodes_and_nobody_goes_home(tmp_path):
+def test_tries_last_as_long_as_the_cards_episodes_and_begin_at_home_where_it_is_known(tmp_path):
     run = run_of(tmp_path / "run", "drawer_open", "drawer_close", task="drawer_open")
-    rules = rules_for(parts_for(run, run / "tuned"), 80.0)
+    rules = rules_for(parts_for(run, run / "tuned"), DRAWER)
     assert set(rules.time_out) == {"drawer_open", "drawer_close"} and min(rules.time_out.values()) >= 100
-    assert rules.home_steps == 0 and rules.control_rate == 80
+    assert rules.home_steps == 0 and rules.control_rate == 80  # the policy does not see where the hand is
+    hand = {"state_names": ("hand_x", "hand_y", "hand_z", "task.drawer_open", "task.drawer_close")}
+    hand |= {"state_units": [""] * 5, "state_mean": [0.0] * 5, "state_std": [1.0] * 5}
+    seeing = replace(parts_for(run, run / "tuned"), spec=make_spec(**hand, task="drawer_open"))
+    assert rules_for(seeing, DRAWER).home_steps == 400
+    still = replace(seeing.config, practice=replace(seeing.config.practice, home=False))
+    assert rules_for(replace(seeing, config=still), DRAWER).home_steps == 0
     other = run_of(tmp_path / "other", "left", "right", task="left")
     with pytest.raises(BadInput, match="practice.time_out: left has no task card"):
-        rules_for(parts_for(other, other / "tuned"), 80.0)
+        rules_for(parts_for(other, other / "tuned"), DRAWER)
 
 
 def test_it_explores_as_the_settings_say_where_nobody_says_how(tmp_path):
@@ -75,7 +87,7 @@ def test_what_came_of_it_is_told_once_it_has_begun(tmp_path, capsys):
     assert capsys.readouterr().out == ""
     parts = parts_for(run, run / "tuned")
     parts.ledger().publish(0, lambda folder: shutil.copytree(run, folder, ignore=lambda *_: ["tuned"]))
-    supervisor = Supervisor(rules_for(parts, 80.0))
+    supervisor = Supervisor(rules_for(parts, DRAWER))
     supervisor.state.steps, supervisor.state.resets = 9600, 1
     supervisor.save(parts.out / SUPERVISOR)
     tell(deployment)

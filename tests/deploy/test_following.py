@@ -57,7 +57,7 @@ def test_without_a_supervisor_it_acts_for_the_task_that_is_named_or_its_own(tmp_
     ("text", "why"),
     [
         (told("act", "og"), "not trained for task 'og'. Did you mean 'go'"),
-        (told("jump", "go"), "mode must be act, perturb, wait, not 'jump'"),
+        (told("jump", "go"), "mode must be act, perturb, home, wait, not 'jump'"),
         ("go", "'go' is no instruction"),
         ('{"mode": "act"}', "is no instruction"),
         ("[1]", "is no instruction"),

@@ -107,6 +107,8 @@ def test_on_hardware_success_classifiers_judge_and_a_person_enables(tmp_path):
     ):
         with pytest.raises(BadInput, match=told):
             nodes(Deployment("ur5e_servo", **more | changes))
+    with pytest.raises(BadInput, match="explore: must be at least 0, not -1"):
+        nodes(Deployment("sim_drawer", **more, explore=-1.0))
     with pytest.raises(BadInput, match="trials, fine_tune: choose one"):
         nodes(Deployment("sim_drawer", **more, trials=2, results="x"))
 

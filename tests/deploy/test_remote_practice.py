@@ -35,7 +35,7 @@ def checkpoint(folder, gain):
 class Rig:
     """A practice, and a robot on a line that does what it is told, one period at a time."""
 
-    def __init__(self, folder, weights=True, limit=0, free=1e6, **rules):
+    def __init__(self, folder, weights=True, limit=0, free=1e6, home=None, **rules):
         self.run, self.out = checkpoint(folder / "run", 1.0), folder / "run" / "out"
         self.ledger, self.free = WeightsLedger(self.out), free
         if weights and not self.ledger.newest():
@@ -46,7 +46,7 @@ class Rig:
         self.steps = ControlSteps(CONTRACT, load_spec(self.run))
         self.practice = RemotePractice(
             load_spec(self.run), self.steps, supervisor, self.queue, self.ledger, self.out,
-            judging=Judging(tries=2), limit=limit,
+            judging=Judging(tries=2), limit=limit, home=home,
         )  # fmt: skip
         self.x, self.time, self.version = 0.0, 100.0, version_of(self.run)
         self.judging = self.listening = True
@@ -63,7 +63,7 @@ class Rig:
             if (folder := practice.new_weights()) is not None:
                 self.version = version_of(folder)
         asked = practice.instruction
-        way = GOALS[asked.task] - self.x if asked.mode == "act" else 0.0
+        way = {"act": GOALS[asked.task] - self.x, "home": -self.x}.get(asked.mode, 0.0)
         action = float(np.clip(way / 0.2, -1, 1)) if person is None else person
         self.steps.heard({"x": self.x})
         self.steps.weights = self.version
@@ -230,6 +230,18 @@ def test_it_ends_with_as_many_steps_as_were_asked_for_all_of_them_closed(tmp_pat
     assert not rig.practice.learned  # of all but the last
     rig.ledger.publish(13, lambda folder: shutil.copytree(rig.run / "new-1.0", folder))
     assert rig.practice.learned
+
+
+def test_each_try_begins_at_home(tmp_path):
+    home = SimpleNamespace(there=lambda measured: abs(measured["x"]) < 0.05)
+    rig = Rig(tmp_path, home=home, home_steps=30)
+    rig.steps.judged(rig.time, 0.0, 0.0)
+    rig.practice.begin()
+    rig.periods(80)
+    steps = rig.stored()
+    begun = [b for a, b in zip(steps, steps[1:], strict=False) if a.episode != b.episode]
+    assert len(begun) >= 4 and all(abs(step.observation[0]) < 0.05 for step in begun)
+    assert all(abs(step.observation[0]) < 0.65 and step.task in GOALS for step in steps)
 
 
 def test_help_is_asked_for_and_given(tmp_path):

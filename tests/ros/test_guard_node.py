@@ -153,6 +153,21 @@ def test_after_kill_9_it_is_silent_and_must_be_enabled_anew(world, tmp_path):
         assert len(probe.commands) <= count + 1
 
 
+def test_a_simulation_that_somebody_disabled_stays_so(tmp_path):
+    simulated = contract().model_copy(update={"hardware": False})
+    parameters = {"contract": write_contract(simulated, tmp_path), "auto_enable": True}
+    number = domain()
+    with running([NodeSpec("guard_node", parameters)], number, tmp_path / "logs"):
+        probe = Probe(number)
+        with moving(probe):
+            probe.enable()  # before it does so by itself, mostly
+            wait_for(lambda: probe.commands and last(probe) == 0.5)
+            assert probe.ask("guard_node/enable", SetBool, data=False).success
+            time.sleep(2.5)  # it looks once a second
+            assert "inactive: disabled" in probe.states[-1] and last(probe) == 0.0
+        probe.close()
+
+
 def test_hardware_is_never_enabled_automatically(tmp_path):
     number = domain()
     parameters = {"contract": write_contract(contract(), tmp_path), "auto_enable": True}

@@ -55,6 +55,7 @@ class Go2DriverNode(Node):
         self.create_timer(1.0, self._diagnose)
         self._thread = threading.Thread(target=self._hold, daemon=True)
         self._thread.start()
+        common.prioritise(self)
 
     def _heard(self, state) -> None:
         positions = np.array([motor.q for motor in state.motor_state[:12]])

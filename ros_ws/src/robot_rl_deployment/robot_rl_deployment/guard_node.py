@@ -76,6 +76,7 @@ class GuardNode(Node):
                 self.guard.disable()
                 self._tick()
             response.success, response.message = True, self.guard.mode.value
+            self._auto = False  # whoever asked decides from now on
         except BadInput as error:
             response.success, response.message = False, str(error)
         return response

@@ -24,6 +24,7 @@ from robot_rl.cli.deploy_finetune import parts_for, rules_for
 from robot_rl.deploy.claim import Claim
 from robot_rl.deploy.control_steps import ControlSteps
 from robot_rl.deploy.guard import Mode
+from robot_rl.deploy.home_way import way_home
 from robot_rl.deploy.interface import SourceReader
 from robot_rl.deploy.output import MOVING
 from robot_rl.deploy.practice import SUPERVISOR
@@ -48,11 +49,12 @@ class SupervisorNode(Node):
         self._enabling = Enabling(self, self.contract) if auto else None
         reward = "success" if common.parameter(self, "by_success", False) else parts.config.reward
         self._steps = ControlSteps(self.contract, parts.spec)
-        supervisor = Supervisor.load(out / SUPERVISOR, rules_for(parts, self.contract.control_rate))
+        supervisor = Supervisor.load(out / SUPERVISOR, rules_for(parts, self.contract))
         self.practice = RemotePractice(
             parts.spec, self._steps, supervisor, parts.queue(), parts.ledger(), out,
             judging=parts.judging(), simulated=self._simulated, reward=reward,
             limit=parts.config.steps,
+            home=way_home(self.contract, parts.spec.state_names),
         )  # fmt: skip
         # A simulation that judges itself renders nothing, so that its steps come in time.
         filmed = parts.config.practice.film and self.contract.cameras and not self._simulated
