@@ -41,7 +41,7 @@ def evaluate(
     """Run the checkpoint's policy for one episode a seed; the result does not depend on `workers`."""
     work = [(task, checkpoint, int(seed), randomise) for seed in seeds]
     if workers == 1:
-        found = [_tick(_episodes([item])[0], progress) for item in work]
+        found = _episodes(work, progress)
     else:
         parts = [work[i::workers] for i in range(workers) if work[i::workers]]
         with worker_pool(len(parts)) as pool:
@@ -58,14 +58,10 @@ def evaluate(
     )
 
 
-def _tick(row: tuple, progress: Callable[[int], object] | None) -> tuple:
-    if progress:
-        progress(1)
-    return row
-
-
-def _episodes(work: Sequence[tuple[TaskCard, Path, int, bool]]) -> list[tuple]:
-    """Run episodes one after the other in this process."""
+def _episodes(
+    work: Sequence[tuple[TaskCard, Path, int, bool]], progress: Callable[[int], object] | None = None
+) -> list[tuple]:
+    """Run episodes one after the other in this process, in one environment."""
     from robot_rl.envs.make import make_task
     from robot_rl.envs.recording import seen
     from robot_rl.policies.image_policy import load_policy
@@ -83,6 +79,8 @@ def _episodes(work: Sequence[tuple[TaskCard, Path, int, bool]]) -> list[tuple]:
             total, reached, steps = total + reward, reached or info["success"], steps + 1
         measured = {name: value for name, value in info.items() if isinstance(value, float)}
         rows.append((seed, reached, total, steps, measured))
+        if progress:
+            progress(1)
     env.close()
     return rows
 
