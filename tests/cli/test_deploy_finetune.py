@@ -8,7 +8,7 @@ import pytest
 from robot_rl.cli.common import save_config
 from robot_rl.cli.deploy_finetune import explored, pair_of, parts_for, rules_for, tell
 from robot_rl.cli.finetune import Config
-from robot_rl.cli.reset_free import PracticeConfig
+from robot_rl.cli.reset_free_options import PracticeConfig
 from robot_rl.deploy.graph import Deployment
 from robot_rl.deploy.practice import SUPERVISOR
 from robot_rl.deploy.supervisor import Supervisor
