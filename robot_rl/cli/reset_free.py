@@ -212,6 +212,8 @@ def parts_of(config: Config) -> Parts:
         )
     if folders not in (0, 2):
         raise BadInput(f"--practice.success: needs a folder for {tasks[0]} and one for {tasks[1]}, or none")
+    if config.practice.vary < 0:
+        raise BadInput(f"--practice.vary: must be at least 0 steps, not {config.practice.vary}")
     if config.practice.reweigh and config.practice.judged_by == "tries":
         raise BadInput(
             "--practice.reweigh: needs every task judged, which own tries do not; leave out one of both"

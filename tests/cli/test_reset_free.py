@@ -209,6 +209,7 @@ def test_killed_processes_are_started_anew_and_nothing_is_missing(run, tmp_path)
             "needs the labelings of drawer_open and of drawer",
         ),
         (["--seeds", "2"], "--reset-free is one run"),
+        (["--practice.vary", "-1"], "--practice.vary: must be at least 0 steps, not -1"),
         (
             ["--practice.reweigh", "--practice.judged-by", "tries"],
             "--practice.reweigh: needs every task judged",
